@@ -1,0 +1,36 @@
+# List the recipes
+default:
+    @just --list
+
+# Run every gate, as the continuous integration does
+check:
+    .ci/run
+
+# Run pytest alone, with any of its arguments
+test *args:
+    .venv/bin/pytest {{ args }}
+
+# Repair what the linter and the formatter can repair
+fix:
+    .venv/bin/ruff check --fix
+    .venv/bin/ruff format
+
+# Serve the imported samples on this machine
+demo:
+    python3 run.py demo
+
+# Build the wheel and run the tests against it in an empty folder
+wheel-test:
+    python3 run.py wheel-test
+
+# Remake the lock files from pyproject.toml (needs uv); `just lock --upgrade` moves every pin
+lock *args:
+    uv pip compile {{ lock_options }} {{ args }} pyproject.toml -o requirements/runtime.lock
+    uv pip compile {{ lock_options }} {{ args }} --group build -o requirements/build.lock
+    uv pip compile {{ lock_options }} {{ args }} --group dev pyproject.toml -o requirements/dev.lock
+
+lock_options := "--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'just lock'"
+
+# Measure appends
+bench:
+    .venv/bin/python benchmarks/append.py
