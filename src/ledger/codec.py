@@ -1,0 +1,49 @@
+"""How does an event become stored bytes and come back?  Type names and versions are pinned here.
+
+Bytes are written once and never encoded again; an old shape is lifted by an upcast when it is read.
+Only names in the registry are ever turned into classes: a row cannot name code to run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, get_args
+
+from ledger.errors import UnreadableEvent
+from ledger.events import AnyEvent, Event
+
+REGISTRY: Final[dict[str, type[Event]]] = {kind.TYPE: kind for kind in get_args(AnyEvent)}
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+
+UPCASTS: Final[dict[tuple[str, int], Upcast]] = {}
+"""(type, version) -> the function that lifts a body of that version to the next one."""
+
+
+def topic_of(event: Event) -> str:
+    """Return the stored type name with its schema version: ``record.submitted:1``."""
+    return f"{event.TYPE}:{event.VERSION}"
+
+
+def encode(event: Event) -> bytes:
+    """Return the body to store: compact UTF-8 JSON without the stream id and version."""
+    return event.model_dump_json(exclude_none=False).encode()
+
+
+def decode(originator_id: str, originator_version: int, topic: str, body: bytes) -> Event:
+    """Return the event that a row holds; raises UnreadableEvent for an unknown type or a bad body."""
+    name, _, number = topic.rpartition(":")
+    kind = REGISTRY.get(name)
+    try:
+        if kind is None or int(number) > kind.VERSION:
+            message = "this program does not know that type and schema version"
+            raise ValueError(message)
+        for version in range(int(number), kind.VERSION):
+            body = json.dumps(UPCASTS[name, version](json.loads(body))).encode()
+        # The stream id and version are columns: they join the body for one pass of validation.
+        envelope = json.dumps({"originator_id": originator_id, "originator_version": originator_version})
+        return kind.model_validate_json(body.rstrip()[:-1] + b"," + envelope[1:].encode())
+    except (ValueError, KeyError, TypeError) as trouble:
+        message = f"Version {originator_version} of {originator_id} ({topic}) cannot be read: {trouble}"
+        raise UnreadableEvent(message) from trouble

@@ -1,0 +1,315 @@
+"""What happened?  Every fact that the log can hold: frozen, named as people say it, versioned.
+
+The stored type name is the string that each class owns (``record.submitted``), never a Python path.
+A shape that was ever written is never edited: a change is a new version and an upcast in the codec.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ledger.content import ClaimCounts, Content, PublicField, Review, Scalar, Value
+from ledger.evidence import Evidence
+from ledger.vocabulary import (
+    ActorId,
+    ArtifactRole,
+    ClaimSource,
+    CorrectionType,
+    Day,
+    Digest,
+    Doi,
+    Gate,
+    Handle,
+    Identifier,
+    Line,
+    MediaType,
+    Method,
+    Moment,
+    Nature,
+    Outcome,
+    PolicyVersion,
+    Prose,
+    RecordId,
+    Scope,
+    Status,
+    Visibility,
+)
+
+
+class Checked(Value):
+    """The ledger saw the evidence and checked it."""
+
+    kind: Literal["checked"] = "checked"
+
+
+class Stated(Value):
+    """A source said so: the digest of its bytes, its name, and the line where it said it."""
+
+    kind: Literal["stated"] = "stated"
+    source: Digest
+    name: Line
+    line: int | None = Field(default=None, ge=1)
+
+
+Basis = Annotated[Checked | Stated, Field(discriminator="kind")]
+
+
+class Event(BaseModel):
+    """What every event carries besides its own fact.
+
+    ``originator_id`` and ``originator_version`` (dense from 1 in each stream) are columns of the
+    log, not part of the stored body; the log adds ``position`` and ``recorded_at`` when it writes.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=True, serialize_by_alias=True
+    )
+    TYPE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    originator_id: str = Field(exclude=True)
+    originator_version: int = Field(exclude=True, ge=1)
+    actor: ActorId
+    basis: Basis = Checked()
+    correlation_id: Identifier | None = None
+    causation_id: Identifier | None = None
+
+
+# ---------------------------------------------------------------- the record's own stream
+
+
+class PublicationRule(Value):
+    """Whether the stated publication rule was kept at submission (score and verified claims)."""
+
+    rule: Literal["score>=6.5 and verified>=5"] = "score>=6.5 and verified>=5"
+    kept: bool | None = Field(description="None when the score or the verified count is not known.")
+
+
+class RecordSubmitted(Event):
+    """A research record came into being: a publisher submitted its first content under a handle."""
+
+    TYPE: ClassVar[str] = "record.submitted"
+    handle: Handle
+    content: Content
+    content_digest: Digest
+    submitted_on: Day | None = None
+    review: Review | None = None
+    claims: ClaimCounts | None = None
+    claim_source: ClaimSource | None = None
+    publication_rule: PublicationRule | None = None
+
+
+class RecordResubmitted(Event):
+    """The publisher submitted a new version of the content; earlier evaluations stay bound to theirs."""
+
+    TYPE: ClassVar[str] = "record.resubmitted"
+    submission: int = Field(ge=2, description="The number of this submission version.")
+    content: Content
+    content_digest: Digest
+    submitted_on: Day
+    reason: Prose
+
+
+class ArtifactAttached(Event):
+    """Bytes with a digest were attached to the record for a purpose."""
+
+    TYPE: ClassVar[str] = "artifact.attached"
+    role: ArtifactRole
+    digest: Digest | None = Field(description="None only where a source states that there is one.")
+    media_type: MediaType | None = None
+    size_bytes: int | None = Field(default=None, ge=0)
+    visibility: Visibility = Visibility.PUBLIC
+    location: Line | None = Field(default=None, description="A URL where a copy is kept elsewhere.")
+
+
+class ExternalRecordRegistered(Event):
+    """The record was registered with an outside registry; once per record, unique in the ledger."""
+
+    TYPE: ClassVar[str] = "external-record.registered"
+    scheme: Literal["doi"] = "doi"
+    value: Doi | None = Field(description="None only where a source states it registered, unnamed.")
+    registered_on: Day | None = None
+
+
+class ReviewAssessed(Event):
+    """Reviewers assessed the record anew; the latest review is the current one."""
+
+    TYPE: ClassVar[str] = "review.assessed"
+    review: Review
+    assessed_on: Day
+
+
+class ClaimsCounted(Event):
+    """The record's claims were counted anew; the latest counts are the current ones."""
+
+    TYPE: ClassVar[str] = "claims.counted"
+    claims: ClaimCounts
+    claim_source: ClaimSource
+    counted_on: Day
+
+
+class Subject(Value):
+    """Which bytes an evaluation is about: a submission version and its content digest."""
+
+    submission: int = Field(ge=1)
+    digest: Digest
+
+
+class Evaluator(Value):
+    """The program that evaluated, and its version."""
+
+    id: Identifier
+    version: Identifier
+
+
+class GateEvaluated(Event):
+    """A gate evaluated one submission version and reported an outcome with its evidence."""
+
+    TYPE: ClassVar[str] = "gate.evaluated"
+    evaluation_id: RecordId
+    gate: Gate
+    method: Method | None = None
+    outcome: Outcome
+    subject: Subject
+    evidence: Evidence | None = None
+    policy: Identifier | None = None
+    evaluator: Evaluator | None = None
+    evaluated_at: Moment | None = None
+    withdraws: RecordId | None = Field(
+        default=None, description="For invalid-check: the evaluation that it withdraws."
+    )
+    note: Prose | None = None
+
+
+class Change(Value):
+    """One field of the public record, what it said, and what it says from now on."""
+
+    field: PublicField
+    from_: Scalar = Field(alias="from")
+    to: Scalar
+
+
+class Notice(Value):
+    """Where the correction is published: a notice of its own, or in place on the record."""
+
+    in_situ: bool = True
+    doi: Doi | None = None
+    url: Line | None = None
+
+
+class CorrectionIssued(Event):
+    """Someone entitled to it corrected the public record, or put a notice on it, and said why."""
+
+    TYPE: ClassVar[str] = "correction.issued"
+    correction_id: RecordId
+    correction_type: CorrectionType
+    nature: Nature
+    public_note: Prose
+    changes: tuple[Change, ...] = ()
+    asserted_by: Line
+    effective_on: Day
+    notice: Notice = Notice()
+    reasons: tuple[Line, ...] = ()
+    corrects: RecordId | None = Field(
+        default=None, description="The earlier correction that this one corrects."
+    )
+
+
+class RecordSuperseded(Event):
+    """Another record took this one's place; nothing on it is edited from now on."""
+
+    TYPE: ClassVar[str] = "record.superseded"
+    by: RecordId
+    reason: Prose
+    effective_on: Day
+
+
+class StatedField(Value):
+    """One labelled value, or one paragraph without a label, as the source printed it."""
+
+    section: Line
+    label: Line | None = None
+    value: Prose
+    line: int = Field(ge=1)
+
+
+class StatedVerdict(Value):
+    """The verdict block as the source printed it."""
+
+    status: Status
+    gate: Gate | None = None
+    gate_label: Line | None = None
+    reason: Prose | None = None
+    claims_predates_activation: bool = False
+
+
+class PageImported(Event):
+    """A page of another publisher was read into the log; this keeps what it printed, verbatim."""
+
+    TYPE: ClassVar[str] = "page.imported"
+    source: Digest
+    name: Line
+    dialect: Literal["plain", "table"]
+    verdict: StatedVerdict | None = None
+    stated: tuple[StatedField, ...] = ()
+    unknown: tuple[StatedField, ...] = ()
+    missing: tuple[Line, ...] = ()
+
+
+RecordEvent = (
+    RecordSubmitted
+    | RecordResubmitted
+    | ArtifactAttached
+    | ExternalRecordRegistered
+    | ReviewAssessed
+    | ClaimsCounted
+    | GateEvaluated
+    | CorrectionIssued
+    | RecordSuperseded
+    | PageImported
+)
+
+# ---------------------------------------------------------------- the ledger's own streams
+
+
+class GateActivated(Event):
+    """A gate went live: from this day on, records are expected to pass through it."""
+
+    TYPE: ClassVar[str] = "gate.activated"
+    gate: Gate
+    activated_on: Day
+    label: Line
+
+
+class PolicyAdopted(Event):
+    """From now on, records of one basis are shown under this version of the policy."""
+
+    TYPE: ClassVar[str] = "policy.adopted"
+    policy: PolicyVersion
+    applies_to: Literal["checked", "stated"]
+    reason: Prose
+
+
+class KeyIssued(Event):
+    """An actor was given an API key; the log holds the key's digest, never the key."""
+
+    TYPE: ClassVar[str] = "actor.key-issued"
+    key_id: Identifier
+    key_digest: Digest
+    holder: ActorId
+    scopes: tuple[Scope, ...] = Field(min_length=1)
+
+
+class KeyRevoked(Event):
+    """An API key stopped being valid."""
+
+    TYPE: ClassVar[str] = "actor.key-revoked"
+    key_id: Identifier
+    key_digest: Digest
+    reason: Line
+
+
+LedgerEvent = GateActivated | PolicyAdopted | KeyIssued | KeyRevoked
+AnyEvent = RecordEvent | LedgerEvent

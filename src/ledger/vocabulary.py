@@ -1,0 +1,277 @@
+"""What kinds of value does the ledger speak of?  Parsed once at the door, trusted everywhere after.
+
+Scalar types only: identifiers, texts, moments, exact figures and the closed lists of the trade.
+This room must never do I/O, and it is the only one that reads the clock or makes identifiers.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Final
+
+import uuid_utils
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, StringConstraints
+
+HANDLE_PREFIX: Final = "SRCH:"
+EARLIEST_DAY: Final = date(1600, 1, 1)
+FIGURE_DIGITS_MAX: Final = 60
+FIGURE_EXPONENT_MAX: Final = 400
+
+_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_DOI = re.compile(r"10\.[0-9]{4,9}/[!-~]+\Z")
+
+
+def now() -> datetime:
+    """Return the present moment in UTC; the one place where the clock is read."""
+    return datetime.now(UTC)
+
+
+def new_record_id() -> str:
+    """Return a fresh record id: a UUIDv7 (RFC 9562), so that ids sort by the time they were made."""
+    return str(uuid_utils.uuid7())
+
+
+def new_handle(digits: int = 8) -> str:
+    """Return a random handle of ``digits`` hex digits, such as ``SRCH:B0E046B6``; not yet reserved."""
+    return HANDLE_PREFIX + secrets.token_hex((digits + 1) // 2)[:digits].upper()
+
+
+def moment_text(moment: datetime) -> str:
+    """Return the one wire form of a moment: RFC 3339 in UTC with six decimals and ``Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _clean(text: str, allowed: str) -> str:
+    for character in text:
+        # Controls, lone surrogates and non-characters cannot be shown or stored faithfully.
+        if unicodedata.category(character) in {"Cc", "Cs"} and character not in allowed:
+            message = f"contains the control character U+{ord(character):04X}"
+            raise ValueError(message)
+    if not text.strip():
+        message = "is blank"
+        raise ValueError(message)
+    return text
+
+
+def _line(text: str) -> str:
+    return _clean(text, "")
+
+
+def _prose(text: str) -> str:
+    return _clean(text, "\n\t")
+
+
+def _uuid(text: str) -> str:
+    if not _CANONICAL_UUID.match(text):
+        message = "is not a UUID in its canonical lower-case form"
+        raise ValueError(message)
+    return text
+
+
+def _doi(text: str) -> str:
+    # DOI names are case-insensitive (DOI Handbook 2.4): one spelling is kept so that uniqueness means something.
+    folded = text.lower()
+    if not _DOI.match(folded):
+        message = "is not a DOI such as 10.5281/zenodo.21147963"
+        raise ValueError(message)
+    return folded
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as overflow:
+        message = "is outside the calendar"
+        raise ValueError(message) from overflow
+    if moment.date() < EARLIEST_DAY:
+        message = f"is before {EARLIEST_DAY.isoformat()}"
+        raise ValueError(message)
+    return moment
+
+
+def _figure(figure: Decimal) -> Decimal:
+    _sign, digits, exponent = figure.as_tuple()
+    if not isinstance(exponent, int):
+        message = "is not a finite number"
+        raise ValueError(message)  # noqa: TRY004 - pydantic reports ValueError as a validation error
+    if len(digits) > FIGURE_DIGITS_MAX or abs(exponent) > FIGURE_EXPONENT_MAX:
+        message = f"has more than {FIGURE_DIGITS_MAX} digits or an exponent beyond {FIGURE_EXPONENT_MAX}"
+        raise ValueError(message)
+    return figure
+
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_line)]
+"""One line of text: 1 to 1,000 characters, no control characters."""
+
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=50_000), AfterValidator(_prose)]
+"""A text of 1 to 50,000 characters; of the control characters only newline and tab."""
+
+RecordId = Annotated[str, AfterValidator(_uuid), Field(examples=["01980f5e-6c1a-7cc3-9d3f-0a4f5b6c7d8e"])]
+Handle = Annotated[
+    str, StringConstraints(pattern=r"^SRCH:[0-9A-F]{8,16}$"), Field(examples=["SRCH:B0E046B6"])
+]
+Doi = Annotated[str, StringConstraints(max_length=256), AfterValidator(_doi)]
+Digest = Annotated[
+    str,
+    StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),
+    Field(examples=["sha256:" + "0123456789abcdef" * 4]),
+]
+ActorId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/+-]{0,127}$")]
+MediaType = Annotated[
+    str, StringConstraints(max_length=127, pattern=r"^[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*$")
+]
+
+Moment = Annotated[AwareDatetime, AfterValidator(_utc), PlainSerializer(moment_text, when_used="json")]
+"""An instant with its time zone, kept in UTC to the microsecond."""
+
+Day = Annotated[date, Field(ge=EARLIEST_DAY)]
+Count = Annotated[int, Field(ge=0, le=10_000_000)]
+
+Figure = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_figure)]
+"""An exact decimal, digits kept as given (``100.0`` stays ``100.0``); a string on the wire."""
+
+Score = Annotated[Figure, Field(ge=0, le=10)]
+"""A score from 0 to 10 with its decimals as given."""
+
+
+class Kind(StrEnum):
+    """What sort of research output a record is."""
+
+    SYNTHESIS = "synthesis"
+    MATHEMATICAL = "mathematical"
+    EMPIRICAL = "empirical"
+
+
+class ClaimSource(StrEnum):
+    """Where the claim counts come from; individual claim records are never public."""
+
+    PARSED = "parsed-source-sections"
+    UNSPECIFIED = "not-publicly-specified"
+
+
+class Gate(StrEnum):
+    """A gate of the verification pipeline that an evaluation can belong to."""
+
+    VERIFICATION = "gate-2"
+    RED_TEAM = "gate-3"
+
+
+class Method(StrEnum):
+    """How an evaluation was made; each method has its own form of evidence."""
+
+    LEAN4 = "lean4"
+    SANDBOX = "sandbox"
+    RED_TEAM = "red-team"
+    COUNTEREXAMPLE = "counterexample"
+
+
+class Outcome(StrEnum):
+    """What an evaluation found; only ``passed`` and ``failed`` settle anything."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    INVALID_CHECK = "invalid-check"
+    EVALUATOR_ERROR = "evaluator-error"
+    NOT_APPLICABLE = "not-applicable"
+
+
+class Status(StrEnum):
+    """The public verdict."""
+
+    UNVERIFIED = "UNVERIFIED"
+    VERIFIED = "VERIFIED"
+    FALSIFIED = "FALSIFIED"
+
+
+class AttackerRole(StrEnum):
+    """The three attackers of the red-team gate."""
+
+    COUNTEREXAMPLE_HUNTER = "COUNTEREXAMPLE_HUNTER"
+    CITATION_AUDITOR = "CITATION_AUDITOR"
+    REPLICATION_ATTACKER = "REPLICATION_ATTACKER"
+
+
+class ArtifactRole(StrEnum):
+    """What an attached artifact is for."""
+
+    PROOF_SOURCE = "proof-source"
+    REPRO_SCRIPT = "repro-script"
+    REPRO_RESULTS = "repro-results"
+    REPORT = "report"
+    COUNTEREXAMPLE = "counterexample"
+    DATASET = "dataset"
+    OTHER = "other"
+
+
+class Visibility(StrEnum):
+    """Who may fetch an artifact's bytes; its digest is always public."""
+
+    PUBLIC = "public"
+    WITHHELD = "withheld"
+
+
+class CorrectionType(StrEnum):
+    """What part of the record a correction concerns (contract correction-record-v1)."""
+
+    METADATA = "METADATA"
+    ARTIFACT = "ARTIFACT"
+    CLAIM = "CLAIM"
+    BENCHMARK = "BENCHMARK"
+    PROVENANCE = "PROVENANCE"
+    QUALITY_ASSESSMENT = "QUALITY_ASSESSMENT"
+
+
+class Nature(StrEnum):
+    """The nature of a correction: Crossref's twelve update types and reinstatement."""
+
+    ADDENDUM = "addendum"
+    CLARIFICATION = "clarification"
+    CORRECTION = "correction"
+    CORRIGENDUM = "corrigendum"
+    ERRATUM = "erratum"
+    EXPRESSION_OF_CONCERN = "expression_of_concern"
+    NEW_EDITION = "new_edition"
+    NEW_VERSION = "new_version"
+    PARTIAL_RETRACTION = "partial_retraction"
+    REMOVAL = "removal"
+    RETRACTION = "retraction"
+    WITHDRAWAL = "withdrawal"
+    REINSTATEMENT = "reinstatement"
+
+
+STANDING_NATURES: Final = frozenset(
+    {
+        Nature.EXPRESSION_OF_CONCERN,
+        Nature.PARTIAL_RETRACTION,
+        Nature.REMOVAL,
+        Nature.RETRACTION,
+        Nature.WITHDRAWAL,
+    }
+)
+"""Natures that put the record's standing in doubt until a reinstatement lifts them."""
+
+
+class Scope(StrEnum):
+    """What an API key may do; ``admin`` includes every other scope."""
+
+    SUBMIT = "submit"
+    ATTACH = "attach"
+    REGISTER = "register"
+    CORRECT = "correct"
+    EVALUATE_GATE_2 = "evaluate:gate-2"
+    EVALUATE_GATE_3 = "evaluate:gate-3"
+    ADMIN = "admin"
+
+
+class PolicyVersion(StrEnum):
+    """A version of the rules by which tier, level and dimensions are derived."""
+
+    V1 = "v1"
+    V2 = "v2"
