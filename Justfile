@@ -25,9 +25,9 @@ wheel-test:
 
 # Remake the lock files from pyproject.toml (needs uv); `just lock --upgrade` moves every pin
 lock *args:
-    uv pip compile {{ lock_options }} {{ args }} pyproject.toml -o requirements/runtime.lock
-    uv pip compile {{ lock_options }} {{ args }} --group build -o requirements/build.lock
     uv pip compile {{ lock_options }} {{ args }} --group dev pyproject.toml -o requirements/dev.lock
+    uv pip compile {{ lock_options }} {{ args }} -c requirements/dev.lock pyproject.toml -o requirements/runtime.lock
+    uv pip compile {{ lock_options }} {{ args }} -c requirements/dev.lock --group build -o requirements/build.lock
 
 lock_options := "--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'just lock'"
 
