@@ -166,6 +166,11 @@ class Facts(Value):
     claims: ClaimCounts | None = None
     claim_source: ClaimSource | None = None
 
+    @property
+    def review_mean(self) -> Decimal | None:
+        """The review score as shown, None without one."""
+        return self.review.mean if self.review else None
+
     def value(self, field: PublicField) -> Scalar:
         """Return the wire value of one field, None where there is none."""
         found: Any = self.model_dump(mode="json")

@@ -1,0 +1,386 @@
+"""What does a record say now?  The fold of one record's events into its current public document.
+
+Pure: the same events and the same facts in force give the same bytes.  It is written with the append
+and never depends on a clock, a position or another record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Final
+
+from ledger.content import ClaimCounts, Facts
+from ledger.events import (
+    ArtifactAttached,
+    ClaimsCounted,
+    CorrectionIssued,
+    Event,
+    ExternalRecordRegistered,
+    GateEvaluated,
+    PageImported,
+    RecordResubmitted,
+    RecordSubmitted,
+    RecordSuperseded,
+    ReviewAssessed,
+)
+from ledger.evidence import LeanEvidence, SandboxEvidence
+from ledger.in_force import InForce
+from ledger.vocabulary import (
+    STANDING_NATURES,
+    ArtifactRole,
+    Gate,
+    Nature,
+    Outcome,
+    PolicyVersion,
+    Status,
+    moment_text,
+)
+from projections.policy import DIMENSIONS, LEVEL_LABELS, Derived, Inputs, derive
+from projections.verdict import Verdict, states, verdict
+
+NAME: Final = "public_view"
+CONTRACTS: Final = {
+    "manifest": "paper-manifest-v1.1",
+    "corrections": "correction-record-v1",
+    "provenance": "source-provenance-v1",
+}
+STANDINGS: Final = {
+    Nature.EXPRESSION_OF_CONCERN: "under-concern",
+    Nature.PARTIAL_RETRACTION: "partially-retracted",
+    Nature.RETRACTION: "retracted",
+    Nature.WITHDRAWAL: "withdrawn",
+    Nature.REMOVAL: "removed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything about one record that its public document is made of."""
+
+    record_id: str
+    handle: str
+    basis: str
+    facts: Facts
+    submission: int
+    content_digest: str
+    version: int = 1
+    evaluations: tuple[GateEvaluated, ...] = ()
+    artifacts: tuple[ArtifactAttached, ...] = ()
+    registration: ExternalRecordRegistered | None = None
+    corrections: tuple[CorrectionIssued, ...] = ()
+    standing: str = "clear"
+    superseded_by: str | None = None
+    source: PageImported | None = None
+    as_stated: bool = False
+    """Whether the verdict block that a source printed still speaks of the record as it is."""
+    reviewed_since: bool = False
+
+
+def opened(event: Event) -> Page:
+    """Return the page that a first event opens; raises ValueError for any other event."""
+    if not isinstance(event, RecordSubmitted):
+        message = f"a record's stream opens with {RecordSubmitted.TYPE}, not with {event.TYPE}"
+        raise ValueError(message)  # noqa: TRY004 - the stream is wrong, not a Python type
+    facts = Facts(
+        content=event.content,
+        submitted_on=event.submitted_on,
+        review=event.review,
+        claims=event.claims,
+        claim_source=event.claim_source,
+    )
+    return Page(
+        record_id=event.originator_id,
+        handle=event.handle,
+        basis=event.basis.kind,
+        facts=facts,
+        submission=1,
+        content_digest=event.content_digest,
+    )
+
+
+def evolve(page: Page | None, event: Event) -> Page:
+    """Return the page after one more event; raises ValueError when the version is not the next one."""
+    if page is None:
+        return opened(event)
+    if event.originator_version != page.version + 1:
+        message = f"{page.record_id} jumps from version {page.version} to {event.originator_version}"
+        raise ValueError(message)
+    return replace(_applied(page, event), version=event.originator_version)
+
+
+def _applied(page: Page, event: Event) -> Page:  # noqa: PLR0911 - one return per kind of fact
+    match event:
+        case RecordResubmitted():
+            facts = page.facts.model_copy(
+                update={"content": event.content, "submitted_on": event.submitted_on}
+            )
+            return replace(
+                page,
+                facts=facts,
+                submission=event.submission,
+                content_digest=event.content_digest,
+                as_stated=False,
+            )
+        case ArtifactAttached():
+            return replace(page, artifacts=(*page.artifacts, event))
+        case ExternalRecordRegistered():
+            return replace(page, registration=event)
+        case ReviewAssessed():
+            facts = page.facts.model_copy(update={"review": event.review})
+            return replace(page, facts=facts, reviewed_since=True)
+        case ClaimsCounted():
+            update = {"claims": event.claims, "claim_source": event.claim_source}
+            return replace(page, facts=page.facts.model_copy(update=update))
+        case GateEvaluated():
+            return replace(page, evaluations=(*page.evaluations, event), as_stated=False)
+        case CorrectionIssued():
+            return _corrected(page, event)
+        case RecordSuperseded():
+            return replace(page, superseded_by=event.by)
+        case PageImported():
+            return replace(page, source=event, as_stated=event.verdict is not None)
+        case _:
+            message = f"a record's stream cannot hold {event.TYPE}"
+            raise ValueError(message)
+
+
+def _corrected(page: Page, event: CorrectionIssued) -> Page:
+    facts = page.facts
+    for change in event.changes:
+        facts = facts.corrected(change.field, change.to)
+    standing = page.standing
+    if event.nature in STANDING_NATURES:
+        standing = STANDINGS[event.nature]
+    elif event.nature is Nature.REINSTATEMENT:
+        standing = "clear"
+    return replace(page, facts=facts, standing=standing, corrections=(*page.corrections, event))
+
+
+def folded(events: Iterable[Event]) -> Page:
+    """Return the page of a whole stream, in order; raises ValueError for an empty one."""
+    page: Page | None = None
+    for event in events:
+        page = evolve(page, event)
+    if page is None:
+        message = "an empty stream has no page"
+        raise ValueError(message)
+    return page
+
+
+def fold(events: Iterable[Event], in_force: InForce) -> dict[str, Any]:
+    """Return the public document of a whole stream under the facts in force."""
+    return document(folded(events), in_force)
+
+
+def body(page: Page, in_force: InForce) -> bytes:
+    """Return the document as the bytes to store and serve: compact UTF-8 JSON, keys in fixed order."""
+    shown = document(page, in_force)
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def document(page: Page, in_force: InForce) -> dict[str, Any]:
+    """Return the public document of a page under the facts in force."""
+    facts = page.facts
+    policy = in_force.policy(page.basis)
+    ruling = verdict(page.evaluations, page.submission, facts.submitted_on, in_force)
+    derived = derive(policy, inputs(page, in_force, policy))
+    return {
+        "record_id": page.record_id,
+        "handle": page.handle,
+        "version": page.version,
+        "basis": page.basis,
+        **facts.content.model_dump(mode="json", include={"kind", "title", "abstract", "research_question"}),
+        "submitted_on": facts.submitted_on.isoformat() if facts.submitted_on else None,
+        **facts.content.model_dump(mode="json", include={"publisher", "note"}),
+        "submission": {"number": page.submission, "digest": page.content_digest},
+        "review": _review(page),
+        "claims": _claims(page),
+        "verdict": _verdict(page, ruling, in_force),
+        "level": {"level": int(derived.level), "label": LEVEL_LABELS[derived.level]},
+        "tier": _tier(page, derived),
+        "dimensions": _dimensions(page, derived),
+        "policy": {"version": policy.value, "others": _others(page, in_force, policy)},
+        "corrections": _corrections(page),
+        "provenance": _provenance(page),
+        "doi": page.registration.value if page.registration else None,
+        "artifacts": [_artifact(artifact) for artifact in page.artifacts],
+        "evaluations": _evaluations(page),
+        "superseded_by": page.superseded_by,
+        "contracts": dict(CONTRACTS),
+        "source": _source(page),
+    }
+
+
+def inputs(page: Page, in_force: InForce, policy: PolicyVersion) -> Inputs:
+    """Return what a policy may look at; v2 counts checked evaluations only."""
+    counted = page.evaluations
+    if policy is not PolicyVersion.V1:
+        counted = tuple(e for e in counted if e.basis.kind == "checked")
+    ruling = verdict(counted, page.submission, page.facts.submitted_on, in_force)
+    passed = [
+        e
+        for e, state in zip(counted, states(counted, page.submission), strict=True)
+        if state == "counting" and e.outcome is Outcome.PASSED
+    ]
+    roles = {a.role for a in page.artifacts if a.digest is not None}
+    claims = page.facts.claims or ClaimCounts()
+    return Inputs(
+        score=page.facts.review_mean,
+        grounded=claims.grounded,
+        verified=claims.verified,
+        corroborated=claims.cross_source_corroborated,
+        inspected=claims.artifact_inspected,
+        executed=claims.sandbox_executed,
+        reproduced=claims.independently_reproduced,
+        reviewed_or_proved=claims.externally_reviewed_or_formally_verified,
+        registered=page.registration is not None,
+        status=ruling.status,
+        formal=any(isinstance(e.evidence, LeanEvidence) for e in passed),
+        sandbox=any(isinstance(e.evidence, SandboxEvidence) for e in passed),
+        bundled=ArtifactRole.PROOF_SOURCE in roles
+        or {ArtifactRole.REPRO_SCRIPT, ArtifactRole.REPRO_RESULTS} <= roles,
+    )
+
+
+def _review(page: Page) -> dict[str, Any] | None:
+    review = page.facts.review
+    if review is None:
+        return None
+    return {
+        "mean": None if review.mean is None else str(review.mean),
+        "scores": review.scores.model_dump(mode="json") if review.scores else None,
+        "method": review.method,
+    }
+
+
+def _claims(page: Page) -> dict[str, Any]:
+    counts = page.facts.claims or ClaimCounts()
+    source = page.facts.claim_source
+    return {**counts.model_dump(mode="json"), "source": source.value if source else None}
+
+
+def _verdict(page: Page, ruling: Verdict, in_force: InForce) -> dict[str, Any]:
+    by = ruling.decided_by
+    shown: dict[str, Any] = {
+        "status": ruling.status.value,
+        "label": ruling.status.value.capitalize(),
+        "gate": ruling.gate.value,
+        "gate_label": in_force.label(ruling.gate),
+        "decided_by": by.gate.value if by else None,
+        "reason": {"code": ruling.reason, "text": ruling.text},
+        "evaluated_at": moment_text(ruling.evaluated_at) if ruling.evaluated_at else None,
+        "evaluation_id": by.evaluation_id if by else None,
+        "basis": by.basis.kind if by else "derived",
+    }
+    printed = page.source.verdict if page.source and page.as_stated else None
+    if printed is None or printed.status is not ruling.status:
+        return shown
+    # An imported verdict is shown as its source printed it; what disagrees becomes a finding.
+    gate = printed.gate or Gate(shown["gate"])
+    shown |= {"gate": gate.value, "gate_label": printed.gate_label or in_force.label(gate)}
+    shown["basis"] = "stated"
+    code = ruling.reason
+    if printed.status is Status.UNVERIFIED:
+        code = "predates-activation" if printed.claims_predates_activation else code
+    shown["reason"] = {"code": code, "text": printed.reason or ruling.text}
+    return shown
+
+
+def stated_value(page: Page, section: str, label: str) -> str | None:
+    """Return the value that the source page printed under a section and label, or None."""
+    for field in page.source.stated if page.source else ():
+        if (field.section, field.label) == (section, label):
+            return field.value
+    return None
+
+
+def _tier(page: Page, derived: Derived) -> dict[str, Any]:
+    tier, basis, source = derived.tier, derived.basis, "derived"
+    printed = stated_value(page, "Quality Tier", "Tier")
+    if printed is not None and not page.reviewed_since:
+        named = next((known for known in type(tier) if known.label == printed), None)
+        # Without a score nothing can be derived, so the stated tier stands, marked as stated.
+        if named is not None and page.facts.review_mean is None:
+            tier, source = named, "stated"
+        if named is tier:
+            basis = stated_value(page, "Quality Tier", "Basis") or basis
+    return {"tier": tier.value, "label": tier.label, "basis": basis, "source": source}
+
+
+def _dimensions(page: Page, derived: Derived) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for key, label in DIMENSIONS.items():
+        grade, source = derived.dimensions[key], "derived"
+        printed = stated_value(page, "Quality Dimensions", label)
+        unscored = page.facts.review_mean is None and not page.reviewed_since
+        if key == "evidence_strength" and unscored and printed in set(type(grade)):
+            grade, source = type(grade)(printed), "stated"
+        shown[key] = {"level": grade.value, "label": label, "source": source}
+    return shown
+
+
+def _others(page: Page, in_force: InForce, shown: PolicyVersion) -> dict[str, Any]:
+    others: dict[str, Any] = {}
+    for policy in PolicyVersion:
+        if policy is not shown:
+            given = inputs(page, in_force, policy)
+            derived = derive(policy, given)
+            others[policy.value] = {
+                "tier": derived.tier.value,
+                "level": int(derived.level),
+                "status": given.status.value,
+            }
+    return others
+
+
+def _corrections(page: Page) -> dict[str, Any]:
+    days: list[date] = [c.effective_on for c in page.corrections]
+    state = "SUPERSEDED" if page.superseded_by else "CORRECTED" if page.corrections else "CURRENT"
+    return {
+        "state": state,
+        "count": len(page.corrections),
+        "last_corrected_on": max(days).isoformat() if days else None,
+        "standing": page.standing,
+    }
+
+
+def _provenance(page: Page) -> dict[str, Any]:
+    registered = page.registration is not None
+    claims = page.facts.claims
+    return {
+        "level": 4 if registered else 3,
+        "label": "External archival record" if registered else "Claim aggregate record",
+        "report_artifact": any(a.role is ArtifactRole.REPORT for a in page.artifacts),
+        "external_record": registered,
+        "claim_lineage": claims.grounded if claims else None,
+        "review_method": page.facts.review.method if page.facts.review else None,
+    }
+
+
+def _artifact(artifact: ArtifactAttached) -> dict[str, Any]:
+    shown = artifact.model_dump(
+        mode="json", include={"role", "digest", "media_type", "size_bytes", "visibility", "location"}
+    )
+    return {**shown, "basis": artifact.basis.kind}
+
+
+def _evaluations(page: Page) -> list[dict[str, Any]]:
+    shown = []
+    for e, state in zip(page.evaluations, states(page.evaluations, page.submission), strict=True):
+        told = e.model_dump(
+            mode="json",
+            exclude={"actor", "basis", "correlation_id", "causation_id", "subject"},
+        )
+        told |= {"submission": e.subject.submission, "state": state, "basis": e.basis.kind}
+        shown.append({**told, "version": e.originator_version})
+    return shown
+
+
+def _source(page: Page) -> dict[str, Any] | None:
+    if page.source is None:
+        return None
+    envelope = {"actor", "basis", "correlation_id", "causation_id"}
+    return page.source.model_dump(mode="json", exclude=envelope)
