@@ -33,6 +33,7 @@ VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 DEMO = ROOT / ".demo"
 LOCKS = ROOT / "requirements"
+STAMP = "installed.json"
 PYTHON_MIN = (3, 11)
 STARTUP_S_MAX = 60
 
@@ -139,6 +140,15 @@ def ensure_venv_module() -> None:
     apt_install(package)
 
 
+def stamp_of(venv: Path) -> dict[str, str]:
+    """Read what a virtual environment holds; one that was moved or made by others holds nothing."""
+    try:
+        stamp: dict[str, str] = json.loads((venv / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if stamp.get("at") == str(venv) else {}
+
+
 def create_venv(venv: Path) -> Path:
     """Return the Python of a virtual environment, creating it where it is missing or broken."""
     python = venv / "bin" / "python"
@@ -147,45 +157,44 @@ def create_venv(venv: Path) -> Path:
         "-c",
         "import pip, sys; sys.exit(sys.version_info < (3, 11))",
     ]
-    if python.exists():
+    if stamp_of(venv) and python.exists():
         works = subprocess.run(probe, env=surroundings(), capture_output=True, check=False)
         if works.returncode == 0:
             return python
     ensure_venv_module()
-    say(f"creating {venv.name} with Python {sys.version.split()[0]}")
+    say(f"creating {venv.relative_to(ROOT)} with Python {sys.version.split()[0]}")
     quietly("venv", [sys.executable, "-m", "venv", "--clear", venv], env=surroundings())
+    (venv / STAMP).write_text(json.dumps({"at": str(venv)}), encoding="utf-8")
     return python
 
 
 def install(venv: Path, *locks: str) -> Path:
     """Bring a virtual environment to the state of some locks; return its Python."""
     python = create_venv(venv)
-    stamp_file = venv / "installed.json"
-    stamp: dict[str, str] = {}
-    if stamp_file.exists():
-        stamp = json.loads(stamp_file.read_text(encoding="utf-8"))
     for lock in locks:
         path = LOCKS / f"{lock}.lock"
+        stamp = stamp_of(venv)
         if stamp.get(lock) == digest(path):
             continue
         say(f"installing the packages of {path.relative_to(ROOT)}")
         pip: list[str | Path] = [python, "-m", "pip", "install", "--require-hashes", "-r", path]
         quietly("pip install", pip, env=surroundings(venv))
         stamp[lock] = digest(path)
-        stamp_file.write_text(json.dumps(stamp), encoding="utf-8")
+        (venv / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     return python
 
 
 def install_project(python: Path) -> None:
     """Install this project so that the source tree is what runs."""
-    stamp_file = VENV / "project.sha256"
+    stamp = stamp_of(VENV)
     wanted = digest(ROOT / "pyproject.toml")
-    if stamp_file.exists() and stamp_file.read_text(encoding="utf-8") == wanted:
+    if stamp.get("project") == wanted:
         return
     say("installing the project, editable")
     pip: list[str | Path] = [python, "-m", "pip", "install", "--no-deps", "--no-build-isolation"]
     quietly("pip install", [*pip, "--editable", ROOT], env=surroundings(VENV))
-    stamp_file.write_text(wanted, encoding="utf-8")
+    stamp["project"] = wanted
+    (VENV / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
 
 
 # --------------------------------------------------------------------------------- browser
@@ -244,7 +253,12 @@ def fetch_browser(folder: Path) -> Path:
     shutil.rmtree(state)
 
     libraries = sorted(
-        {str(lib.parent) for top in ("lib", "usr/lib") for lib in (tree / top).rglob("*.so*")}
+        {
+            str(library.parent)
+            for top in ("lib", "usr/lib")
+            for library in (tree / top).rglob("*.so*")
+            if library.suffix == ".so" or ".so." in library.name
+        }
     )
     fonts = shlex.quote(str(tree / "etc/fonts"))
     wrapper = folder / "chromium"
@@ -406,11 +420,8 @@ def demo(host: str, port: int) -> int:
         probe.settimeout(1)
         if probe.connect_ex((seen_at, port)) == 0:
             raise Stop(f"Port {port} is taken; choose another with --port.")
-    dev = VENV / "installed.json"
-    if not (dev.exists() and "dev" in json.loads(dev.read_text(encoding="utf-8"))):
-        install_project(install(VENV, "runtime", "build"))
-    else:
-        install_project(install(VENV, "dev"))
+    locks = ("dev",) if "dev" in stamp_of(VENV) else ("runtime", "build")
+    install_project(install(VENV, *locks))
     address = f"http://{seen_at}:{port}"
     env = surroundings(
         VENV,
