@@ -19,6 +19,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -437,6 +438,7 @@ def demo(host: str, port: int) -> int:
         step("ledger init", [ledger, "init"], env)
         step("ledger import samples", [ledger, "import", "samples"], env)
         ready.touch()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server below ends with us
     server = subprocess.Popen([ledger, "serve", "--host", host, "--port", str(port)], env=env)
     try:
         deadline = time.monotonic() + STARTUP_S_MAX
