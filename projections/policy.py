@@ -194,13 +194,19 @@ def _v2_tier(given: Inputs, reproducibility: Grade) -> tuple[Tier, str]:
             "reproduction reach the flagship bar.",
         )
     if score >= DOI_SCORE and claims >= 1:
-        return Tier.DOI_GRADE, f"The review score {score} and {claims} verified claims reach the DOI bar."
+        return (
+            Tier.DOI_GRADE,
+            f"The review score {score} and {claims} verified claims reach the DOI bar.",
+        )
     if score >= PUBLIC_SCORE and claims >= PUBLIC_CLAIMS:
         return (
             Tier.PUBLIC_RECORD,
             f"The review score {score} and {claims} verified claims keep the publication rule.",
         )
-    return Tier.WATCHLIST, f"The review score {score} with {claims} verified claims is below the bars."
+    return (
+        Tier.WATCHLIST,
+        f"The review score {score} with {claims} verified claims is below the bars.",
+    )
 
 
 def _v2_level(given: Inputs) -> Level:

@@ -106,7 +106,9 @@ def evolve(page: Page | None, event: Event) -> Page:
     if page is None:
         return opened(event)
     if event.originator_version != page.version + 1:
-        message = f"{page.record_id} jumps from version {page.version} to {event.originator_version}"
+        message = (
+            f"{page.record_id} jumps from version {page.version} to {event.originator_version}"
+        )
         raise ValueError(message)
     return replace(_applied(page, event), version=event.originator_version)
 
@@ -192,7 +194,9 @@ def document(page: Page, in_force: InForce) -> dict[str, Any]:
         "handle": page.handle,
         "version": page.version,
         "basis": page.basis,
-        **facts.content.model_dump(mode="json", include={"kind", "title", "abstract", "research_question"}),
+        **facts.content.model_dump(
+            mode="json", include={"kind", "title", "abstract", "research_question"}
+        ),
         "submitted_on": facts.submitted_on.isoformat() if facts.submitted_on else None,
         **facts.content.model_dump(mode="json", include={"publisher", "note"}),
         "submission": {"number": page.submission, "digest": page.content_digest},
@@ -362,7 +366,8 @@ def _provenance(page: Page) -> dict[str, Any]:
 
 def _artifact(artifact: ArtifactAttached) -> dict[str, Any]:
     shown = artifact.model_dump(
-        mode="json", include={"role", "digest", "media_type", "size_bytes", "visibility", "location"}
+        mode="json",
+        include={"role", "digest", "media_type", "size_bytes", "visibility", "location"},
     )
     return {**shown, "basis": artifact.basis.kind}
 

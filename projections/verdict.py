@@ -64,7 +64,10 @@ def states(evaluations: Sequence[GateEvaluated], submission: int) -> list[State]
 
 
 def verdict(
-    evaluations: Sequence[GateEvaluated], submission: int, submitted_on: date | None, in_force: InForce
+    evaluations: Sequence[GateEvaluated],
+    submission: int,
+    submitted_on: date | None,
+    in_force: InForce,
 ) -> Verdict:
     """Return the verdict on the current submission.
 
@@ -100,7 +103,11 @@ def _unsettled(
         return Verdict(Status.UNVERIFIED, last.gate, None, code, sentence(last), last.evaluated_at)
     gate = Gate.VERIFICATION
     activation = in_force.gates.get(gate)
-    if activation is not None and submitted_on is not None and submitted_on < activation.activated_on:
+    if (
+        activation is not None
+        and submitted_on is not None
+        and submitted_on < activation.activated_on
+    ):
         text = (
             f"Submitted on {submitted_on.isoformat()}, before this gate went live on "
             f"{activation.activated_on.isoformat()}; no evaluation has been attempted."
@@ -114,7 +121,9 @@ def sentence(evaluation: GateEvaluated) -> str:
     """Return what an evaluation found, in one sentence with its own figures."""
     match evaluation.outcome:
         case Outcome.INVALID_CHECK:
-            return "The check was found to be invalid, and the evaluation made with it is withdrawn."
+            return (
+                "The check was found to be invalid, and the evaluation made with it is withdrawn."
+            )
         case Outcome.EVALUATOR_ERROR:
             return "The evaluator failed before it reached an outcome."
         case Outcome.NOT_APPLICABLE:

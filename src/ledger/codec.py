@@ -42,8 +42,12 @@ def decode(originator_id: str, originator_version: int, topic: str, body: bytes)
         for version in range(int(number), kind.VERSION):
             body = json.dumps(UPCASTS[name, version](json.loads(body))).encode()
         # The stream id and version are columns: they join the body for one pass of validation.
-        envelope = json.dumps({"originator_id": originator_id, "originator_version": originator_version})
+        envelope = json.dumps(
+            {"originator_id": originator_id, "originator_version": originator_version}
+        )
         return kind.model_validate_json(body.rstrip()[:-1] + b"," + envelope[1:].encode())
     except (ValueError, KeyError, TypeError) as trouble:
-        message = f"Version {originator_version} of {originator_id} ({topic}) cannot be read: {trouble}"
+        message = (
+            f"Version {originator_version} of {originator_id} ({topic}) cannot be read: {trouble}"
+        )
         raise UnreadableEvent(message) from trouble

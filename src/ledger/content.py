@@ -80,7 +80,9 @@ class Review(Value):
     @model_validator(mode="after")
     def _one_or_neither(self) -> Self:
         if self.scores is not None and self.stated_mean is not None:
-            message = "give the three scores or a stated mean, not both: the mean follows from the scores"
+            message = (
+                "give the three scores or a stated mean, not both: the mean follows from the scores"
+            )
             raise ValueError(message)
         return self
 
@@ -153,7 +155,9 @@ _PATHS: Final[dict[PublicField, tuple[str, ...]]] = {
     PublicField.CLAIM_SOURCE: ("claim_source",),
 }
 
-Scalar = Annotated[str, Field(max_length=50_000)] | Annotated[int, Field(ge=0, le=10_000_000)] | None
+Scalar = (
+    Annotated[str, Field(max_length=50_000)] | Annotated[int, Field(ge=0, le=10_000_000)] | None
+)
 """The wire value of a correctable field: text, a whole number, or null for "none"."""
 
 

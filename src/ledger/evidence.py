@@ -12,7 +12,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ledger.content import Value
-from ledger.vocabulary import AttackerRole, Count, Digest, Figure, Identifier, Line, Outcome, Prose, Score
+from ledger.vocabulary import (
+    AttackerRole,
+    Count,
+    Digest,
+    Figure,
+    Identifier,
+    Line,
+    Outcome,
+    Prose,
+    Score,
+)
 
 SORRY_AXIOM = "sorryAx"
 """The axiom that Lean 4 uses to admit an unfinished proof."""
@@ -124,7 +134,9 @@ class RedTeamEvidence(Value):
         if self.aggregation is None:
             return ()
         bar = self.aggregation.threshold
-        return tuple(a.role for a in self.attacks if a.valid and a.score is not None and a.score < bar)
+        return tuple(
+            a.role for a in self.attacks if a.valid and a.score is not None and a.score < bar
+        )
 
     def recomputed_mean(self, scores: tuple[Decimal, ...] | None = None) -> Fraction | None:
         """Return the exact mean over ``scores`` (by default the valid ones), None without any."""
@@ -143,12 +155,18 @@ class RedTeamEvidence(Value):
     @property
     def scores_with_crashes_as_zero(self) -> tuple[Decimal, ...]:
         """The scores as they would be if a crashed attacker counted as 0."""
-        return tuple(a.score if a.valid and a.score is not None else Decimal(0) for a in self.attacks)
+        return tuple(
+            a.score if a.valid and a.score is not None else Decimal(0) for a in self.attacks
+        )
 
     def implied(self) -> Outcome | None:
         """Return failed or passed by the aggregation rule; None without a rule or a quorum."""
         exact = self.recomputed_mean()
-        if self.aggregation is None or exact is None or len(self.valid_scores) < self.aggregation.quorum:
+        if (
+            self.aggregation is None
+            or exact is None
+            or len(self.valid_scores) < self.aggregation.quorum
+        ):
             return None
         return Outcome.FAILED if exact >= Fraction(self.aggregation.threshold) else Outcome.PASSED
 

@@ -100,7 +100,9 @@ def _figure(figure: Decimal) -> Decimal:
         message = "is not a finite number"
         raise ValueError(message)  # noqa: TRY004 - pydantic reports ValueError as a validation error
     if len(digits) > FIGURE_DIGITS_MAX or abs(exponent) > FIGURE_EXPONENT_MAX:
-        message = f"has more than {FIGURE_DIGITS_MAX} digits or an exponent beyond {FIGURE_EXPONENT_MAX}"
+        message = (
+            f"has more than {FIGURE_DIGITS_MAX} digits or an exponent beyond {FIGURE_EXPONENT_MAX}"
+        )
         raise ValueError(message)
     return figure
 
@@ -111,7 +113,9 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterVa
 Prose = Annotated[str, StringConstraints(min_length=1, max_length=50_000), AfterValidator(_prose)]
 """A text of 1 to 50,000 characters; of the control characters only newline and tab."""
 
-RecordId = Annotated[str, AfterValidator(_uuid), Field(examples=["01980f5e-6c1a-7cc3-9d3f-0a4f5b6c7d8e"])]
+RecordId = Annotated[
+    str, AfterValidator(_uuid), Field(examples=["01980f5e-6c1a-7cc3-9d3f-0a4f5b6c7d8e"])
+]
 Handle = Annotated[
     str, StringConstraints(pattern=r"^SRCH:[0-9A-F]{8,16}$"), Field(examples=["SRCH:B0E046B6"])
 ]
@@ -127,7 +131,9 @@ MediaType = Annotated[
     str, StringConstraints(max_length=127, pattern=r"^[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*$")
 ]
 
-Moment = Annotated[AwareDatetime, AfterValidator(_utc), PlainSerializer(moment_text, when_used="json")]
+Moment = Annotated[
+    AwareDatetime, AfterValidator(_utc), PlainSerializer(moment_text, when_used="json")
+]
 """An instant with its time zone, kept in UTC to the microsecond."""
 
 Day = Annotated[date, Field(ge=EARLIEST_DAY)]

@@ -146,7 +146,9 @@ class Store(Protocol):
     async def answered(self, idempotency: IdempotencyKey) -> Receipt | None:
         """Return the receipt that this key was answered with, or None; raises KeyConflict."""
 
-    async def stream(self, originator_id: str, after: int = 0, limit: int | None = None) -> list[LogRow]:
+    async def stream(
+        self, originator_id: str, after: int = 0, limit: int | None = None
+    ) -> list[LogRow]:
         """Return the rows of one stream with a version above ``after``, in order."""
 
     async def position(self) -> int:
@@ -175,7 +177,10 @@ class Store(Protocol):
         """Return the store."""
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the store."""
 

@@ -1,0 +1,254 @@
+"""What can the ledger do?  One method per command; each ends in events that are durable, or a refusal.
+
+It asks the pure rules and hands what they decide to the engine room; it must never decide itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from typing import Final, Literal
+
+from ledger import actors, errors, evaluation, governance, rules
+from ledger.commands import (
+    AssessReview,
+    Attach,
+    Correct,
+    CountClaims,
+    Evaluate,
+    Register,
+    Resubmit,
+    Submit,
+    Supersede,
+)
+from ledger.engine import TRIES, Engine, Request
+from ledger.events import Event, ExternalRecordRegistered, KeyIssued, KeyRevoked
+from ledger.record import ResearchRecord
+from ledger.store import Append, Document, GuardConflict, Receipt, Reservation, VersionConflict
+from ledger.vocabulary import (
+    HANDLE_PREFIX,
+    Gate,
+    PolicyVersion,
+    Scope,
+    new_handle,
+    new_record_id,
+    now,
+)
+
+OPERATOR: Final = "operator"
+"""The actor of whatever is done at the command line of the ledger's own machine."""
+
+
+class Ledger(Engine):
+    """The record ledger over a store and the fold of its public view."""
+
+    # ------------------------------------------------------------ records: commands
+
+    async def submit(self, command: Submit, request: Request) -> Receipt:
+        """Submit a new record; refuses HandleTaken, SubmittedInTheFuture, ClaimsOutOfOrder."""
+        record_id = new_record_id()
+        digits = 8
+        for _try in range(TRIES):
+            handle = command.handle or new_handle(digits)
+            event = rules.submit(command, record_id, handle, self._asked(request))
+            try:
+                return await self._append_new((event,), request)
+            except errors.HandleTaken:
+                # A random handle that is taken is drawn again, longer; a wanted one is refused.
+                if command.handle:
+                    raise
+                digits += 2
+        raise errors.HandleTaken
+
+    async def resubmit(self, record_id: str, command: Resubmit, request: Request) -> Receipt:
+        """Submit a new version of the content."""
+        return await self._change(
+            record_id, request, lambda held, asked: rules.resubmit(held, command, asked)
+        )
+
+    async def attach(
+        self, record_id: str, command: Attach, size_bytes: int, request: Request
+    ) -> Receipt:
+        """Attach stored bytes."""
+        return await self._change(
+            record_id, request, lambda held, asked: rules.attach(held, command, size_bytes, asked)
+        )
+
+    async def register(self, record_id: str, command: Register, request: Request) -> Receipt:
+        """Register the record's DOI; refuses DoiAlreadyRegistered and DoiTaken."""
+        return await self._change(
+            record_id,
+            request,
+            lambda held, asked: rules.register(held, command, asked),
+            (Reservation("doi", command.value, record_id),),
+        )
+
+    async def assess_review(
+        self, record_id: str, command: AssessReview, request: Request
+    ) -> Receipt:
+        """Record a later review."""
+        return await self._change(
+            record_id, request, lambda held, asked: rules.assess_review(held, command, asked)
+        )
+
+    async def count_claims(self, record_id: str, command: CountClaims, request: Request) -> Receipt:
+        """Record later claim counts."""
+        return await self._change(
+            record_id, request, lambda held, asked: rules.count_claims(held, command, asked)
+        )
+
+    async def evaluate(self, record_id: str, command: Evaluate, request: Request) -> Receipt:
+        """Append a gate evaluation that agrees with its own evidence."""
+        active = (await self.in_force()).gates
+        return await self._change(
+            record_id,
+            request,
+            lambda held, asked: evaluation.evaluate(held, command, active, asked),
+        )
+
+    async def correct(self, record_id: str, command: Correct, request: Request) -> Receipt:
+        """Append a correction; refuses StaleCorrection when a ``from`` is not the current value."""
+        return await self._change(
+            record_id, request, lambda held, asked: rules.correct(held, command, asked)
+        )
+
+    async def supersede(self, record_id: str, command: Supersede, request: Request) -> Receipt:
+        """Supersede a record; refuses unknown successors and cycles, also concurrent ones."""
+        for _try in range(TRIES):
+            chain = await self._successors(command.by, record_id)
+            successors = tuple(record.record_id for record in chain)
+            decide = partial(_superseding, command, successors)
+            try:
+                return await self._change(
+                    record_id,
+                    request,
+                    decide,
+                    guards=tuple(
+                        (r.record_id, r.version) for r in chain if r.record_id != record_id
+                    ),
+                )
+            except GuardConflict:
+                # A record of the chain moved on while we decided: look at it again.
+                for record in chain:
+                    self._held.pop(record.record_id, None)
+        raise errors.Overloaded
+
+    async def import_stated(self, events: Sequence[Event], source: str) -> Receipt:
+        """Append the facts that one source states, once: a source imported before changes nothing."""
+        first = events[0]
+        if await self.store.owner("source", source) is not None:
+            raise errors.SourceAlreadyImported
+        reserved = [Reservation("source", source, first.originator_id)]
+        reserved += [
+            Reservation("doi", e.value, first.originator_id)
+            for e in events
+            if isinstance(e, ExternalRecordRegistered) and e.value is not None
+        ]
+        return await self._append_new(tuple(events), Request(OPERATOR), tuple(reserved))
+
+    # ------------------------------------------------------------ the ledger itself
+
+    async def found(self) -> None:
+        """Write the first events of a new ledger; does nothing on one that has them."""
+        if (await self.in_force()).version == 0:
+            await self._govern(governance.founding(OPERATOR, now().date()))
+
+    async def activate_gate(
+        self, gate: Gate, on: date, actor: str, label: str | None = None
+    ) -> Receipt:
+        """Record that a gate went live."""
+        in_force = await self.in_force(fresh=True)
+        return await self._govern((governance.activate_gate(in_force, gate, on, actor, label),))
+
+    async def adopt_policy(
+        self,
+        policy: PolicyVersion,
+        applies_to: Literal["checked", "stated"],
+        reason: str,
+        actor: str,
+    ) -> Receipt:
+        """Put a policy version in force for records of one basis."""
+        in_force = await self.in_force(fresh=True)
+        return await self._govern(
+            (governance.adopt_policy(in_force, policy, applies_to, reason, actor),)
+        )
+
+    async def issue_key(
+        self, holder: str, scopes: tuple[Scope, ...], by: str
+    ) -> tuple[str, Receipt]:
+        """Issue an API key; returns the key, which cannot be shown again."""
+        stream = await self._events(actors.stream(holder))
+        key, event = actors.issue_key(holder, scopes, len(stream), by)
+        return key, await self._append_key(event, event, revoked=False)
+
+    async def revoke_key(self, holder: str, key_id: str, by: str, reason: str) -> Receipt:
+        """Revoke an API key; refuses KeyUnknown and KeyAlreadyRevoked."""
+        stream = await self._events(actors.stream(holder))
+        issued = {e.key_id: e for e in stream if isinstance(e, KeyIssued)}
+        revoked = {e.key_id for e in stream if isinstance(e, KeyRevoked)}
+        event = actors.revoke_key(issued, revoked, key_id, by, reason)
+        return await self._append_key(event, issued[key_id], revoked=True)
+
+    async def authenticate(self, key: str) -> actors.KeyHolder:
+        """Return who holds a key; refuses NotAuthenticated."""
+        found = await self.store.document(actors.VIEW, actors.digest(key))
+        holder = actors.holder_of(found.body) if found else None
+        if holder is None:
+            message = "This API key is unknown or revoked."
+            raise errors.NotAuthenticated(message)
+        return holder
+
+    # ------------------------------------------------------------ queries
+
+    async def resolve(self, address: str) -> str:
+        """Return the record id that an id, a handle (with or without prefix) or a DOI names."""
+        record_id = address
+        if address.startswith("10."):
+            record_id = await self.store.owner("doi", address.lower()) or ""
+        elif "-" not in address:
+            handle = HANDLE_PREFIX + address.upper().removeprefix(HANDLE_PREFIX)
+            record_id = await self.store.owner("handle", handle) or ""
+        if not record_id:
+            raise errors.RecordUnknown
+        return record_id
+
+    async def _successors(self, by: str, until: str) -> list[ResearchRecord]:
+        chain: list[ResearchRecord] = []
+        following: str | None = by
+        while following is not None:
+            try:
+                record = (await self._hold(following, None)).record
+            except errors.RecordUnknown:
+                break
+            chain.append(record)
+            following = record.superseded_by if following != until else None
+        return chain
+
+    async def _govern(self, events: Sequence[Event]) -> Receipt:
+        append = Append(events=tuple(map(self.mapper.to_stored_event, events)))
+        try:
+            receipt = await self._commit(append)
+        except VersionConflict as conflict:
+            raise errors.StaleVersion from conflict
+        await self.in_force(fresh=True)
+        return receipt
+
+    async def _append_key(self, event: Event, issued: KeyIssued, *, revoked: bool) -> Receipt:
+        document = Document(
+            actors.VIEW,
+            issued.key_digest,
+            event.originator_version,
+            actors.key_body(issued, revoked=revoked),
+        )
+        append = Append(events=(self.mapper.to_stored_event(event),), documents=(document,))
+        try:
+            return await self._commit(append)
+        except VersionConflict as conflict:
+            raise errors.StaleVersion from conflict
+
+
+def _superseding(
+    command: Supersede, successors: tuple[str, ...], held: ResearchRecord, asked: rules.Asked
+) -> Event:
+    return rules.supersede(held, command, successors, asked)

@@ -1,0 +1,81 @@
+"""Where do artifact bytes lie?  A content-addressed store on disk: a file's name is its digest.
+
+Bytes are streamed in, never held whole; a file that is there is complete and never changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ledger import errors
+
+
+class Artifacts:
+    """The files under ``folder``, two levels deep: ``ab/abcdef…``."""
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        """Keep files in ``folder`` (made when missing), each of at most ``limit_bytes``."""
+        self.folder = folder
+        self.limit_bytes = limit_bytes
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Return where the bytes with this digest lie, or would lie."""
+        name = digest.removeprefix("sha256:")
+        return self.folder / name[:2] / name
+
+    def size(self, digest: str) -> int | None:
+        """Return the size in bytes of a stored artifact, None when it is not here."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    async def receive(
+        self, chunks: AsyncIterator[bytes], announced: str | None = None
+    ) -> tuple[str, int]:
+        """Store a stream of bytes; return its digest and size in bytes.
+
+        Raises ArtifactTooLarge past the limit and DigestMismatch when ``announced`` is not what
+        came; nothing is left behind then.
+        """
+        descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=".incoming-")
+        seen = hashlib.sha256()
+        size = 0
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > self.limit_bytes:
+                        message = f"An artifact may have {self.limit_bytes} bytes at most."
+                        raise errors.ArtifactTooLarge(message)
+                    seen.update(chunk)
+                    file.write(chunk)
+                digest = "sha256:" + seen.hexdigest()
+                if announced is not None and announced != digest:
+                    raise errors.DigestMismatch(announced=announced, received=digest)
+                file.flush()
+                os.fsync(file.fileno())
+            self._keep(Path(temporary), self.path(digest))
+        except OSError as trouble:
+            raise errors.StoreUnavailable from trouble
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+        return digest, size
+
+    def _keep(self, temporary: Path, final: Path) -> None:
+        if final.exists():
+            return
+        final.parent.mkdir(exist_ok=True)
+        temporary.replace(final)
+        # After this the bytes are durable under their name; a crash before it leaves only a temporary file.
+        for folder in (final.parent, self.folder):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

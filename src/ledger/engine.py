@@ -1,0 +1,279 @@
+"""How does a decision become durable?  The engine room: load, fold, hand over, remember.
+
+Built on the ``eventsourcing`` library's application, with our own recorder and mapper.  It knows no
+rule of the trade and no projection: the fold that makes the public view is handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, cast
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import ApplicationRecorder, Mapper, StoredEvent
+
+from ledger import codec, errors, governance, rules
+from ledger.events import Event, RecordSubmitted
+from ledger.in_force import InForce
+from ledger.record import ResearchRecord, evolve, project
+from ledger.store import (
+    Append,
+    Document,
+    GuardConflict,
+    IdempotencyKey,
+    KeyConflict,
+    QueueFull,
+    Receipt,
+    Reservation,
+    ReservationConflict,
+    Store,
+    VersionConflict,
+)
+from ledger.vocabulary import now
+
+HELD_RECORDS: Final = 10_000
+TRIES: Final = 5
+
+
+class ViewFold(Protocol):
+    """The fold of a record's public view, as a projection offers it."""
+
+    NAME: str
+
+    def evolve(self, page: Any | None, event: Event) -> Any:
+        """Return the page after one more event."""
+
+    def body(self, page: Any, in_force: InForce) -> bytes:
+        """Return the document to store."""
+
+
+class LedgerMapper(Mapper[str]):
+    """The engine's mapper over our own codec: explicit type names, bytes written once."""
+
+    def __init__(self) -> None:
+        """Need no transcoder, compressor or cipher."""
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        """Return the row of an event."""
+        event = cast("Event", domain_event)
+        return StoredEvent(
+            event.originator_id,
+            event.originator_version,
+            codec.topic_of(event),
+            codec.encode(event),
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        """Return the event of a row; raises UnreadableEvent."""
+        return codec.decode(
+            str(stored_event.originator_id),
+            stored_event.originator_version,
+            stored_event.topic,
+            stored_event.state,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A record and its page at one version: a prefix of a stream never changes, so neither can this."""
+
+    record: ResearchRecord
+    page: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, under which idempotency key, and which version of the record they saw."""
+
+    actor: str
+    idempotency: IdempotencyKey | None = None
+    expected: int | None = None
+
+
+class Engine(Application[str]):
+    """The engine over a store and the fold of its public view."""
+
+    name = "ledger"
+
+    def __init__(self, store: Store, view: ViewFold) -> None:
+        """Work on an opened store; the caller closes it."""
+        self.store = store
+        self.view = view
+        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._in_flight: set[tuple[str, str]] = set()
+        self._in_force: InForce | None = None
+        # The engine's own factory only assembles its event store; recorder and mapper are ours.
+        super().__init__(env={"PERSISTENCE_MODULE": "eventsourcing.popo"})
+
+    def construct_mapper(self) -> Mapper[str]:
+        """Return our mapper."""
+        return LedgerMapper()
+
+    def construct_recorder(self) -> ApplicationRecorder:
+        """Return the store, which is a recorder of the engine."""
+        return cast("ApplicationRecorder", self.store)
+
+    async def in_force(self, *, fresh: bool = False) -> InForce:
+        """Return the gates and policies in force, read again from the log when ``fresh``."""
+        if self._in_force is None or fresh:
+            in_force = InForce()
+            for event in await self._events(governance.STREAM):
+                in_force = in_force.after(event)
+            self._in_force = in_force
+        return self._in_force
+
+    def record_at(self, record_id: str, version: int | None = None) -> ResearchRecord:
+        """Return a record as of a version, replayed by the engine; refuses RecordUnknown."""
+        record: ResearchRecord | None = project(
+            None, cast("Any", self.events.get(record_id, lte=version))
+        )
+        if record is None or (version is not None and record.version != version):
+            raise errors.RecordUnknown
+        return record
+
+    # ------------------------------------------------------------ how an append is made
+
+    def _asked(self, request: Request) -> rules.Asked:
+        return rules.Asked(request.actor, now())
+
+    async def _events(self, stream: str, after: int = 0) -> list[Event]:
+        rows = await self.store.stream(stream, after)
+        return [codec.decode(r.originator_id, r.originator_version, r.topic, r.state) for r in rows]
+
+    async def _hold(self, record_id: str, version: int | None) -> Held:
+        """Return the record at its newest version, from memory when that is the version named."""
+        held = self._held.get(record_id)
+        if held is None or version is None or held.record.version != version:
+            record, page = (held.record, held.page) if held else (None, None)
+            for event in await self._events(record_id, record.version if record else 0):
+                if record is None and not isinstance(event, RecordSubmitted):
+                    raise errors.RecordUnknown
+                record, page = evolve(record, event), self.view.evolve(page, event)
+            if record is None:
+                raise errors.RecordUnknown
+            held = self._keep(Held(record, page))
+        if version is not None and held.record.version != version:
+            raise errors.StaleVersion(version=held.record.version)
+        return held
+
+    def _keep(self, held: Held) -> Held:
+        self._held[held.record.record_id] = held
+        self._held.move_to_end(held.record.record_id)
+        while len(self._held) > HELD_RECORDS:
+            self._held.popitem(last=False)
+        return held
+
+    async def _change(
+        self,
+        record_id: str,
+        request: Request,
+        decide: Callable[[ResearchRecord, rules.Asked], Event],
+        reservations: tuple[Reservation, ...] = (),
+        guards: tuple[tuple[str, int], ...] = (),
+    ) -> Receipt:
+        async with self._once(request) as answered:
+            if answered is not None:
+                return answered
+            held = await self._hold(record_id, request.expected)
+            event = decide(held.record, self._asked(request))
+            try:
+                return await self._write(held, (event,), request, reservations, guards)
+            except VersionConflict as conflict:
+                self._held.pop(record_id, None)
+                raise errors.StaleVersion from conflict
+
+    async def _append_new(
+        self,
+        events: tuple[Event, ...],
+        request: Request,
+        reservations: tuple[Reservation, ...] = (),
+    ) -> Receipt:
+        first = cast("RecordSubmitted", events[0])
+        handle = Reservation("handle", first.handle, first.originator_id)
+        async with self._once(request) as answered:
+            if answered is not None:
+                return answered
+            try:
+                return await self._write(None, events, request, (handle, *reservations))
+            except VersionConflict as conflict:
+                raise errors.RecordExists from conflict
+
+    async def _write(
+        self,
+        held: Held | None,
+        events: tuple[Event, ...],
+        request: Request,
+        reservations: tuple[Reservation, ...] = (),
+        guards: tuple[tuple[str, int], ...] = (),
+    ) -> Receipt:
+        record, page = (held.record, held.page) if held else (None, None)
+        for event in events:
+            record, page = evolve(record, event), self.view.evolve(page, event)
+        after = Held(cast("ResearchRecord", record), page)
+        key = after.record.record_id
+        for _try in range(TRIES):
+            in_force = await self.in_force()
+            view = Document(
+                self.view.NAME, key, after.record.version, self.view.body(page, in_force)
+            )
+            append = Append(
+                events=tuple(map(self.mapper.to_stored_event, events)),
+                documents=(view,),
+                reservations=reservations,
+                guards=((governance.STREAM, in_force.version), *guards),
+                idempotency=request.idempotency,
+            )
+            try:
+                receipt = await self._commit(append)
+            except GuardConflict:
+                # What is in force changed while we decided: derive the view again under it.
+                if (await self.in_force(fresh=True)) == in_force:
+                    raise
+                continue
+            if not receipt.replayed:
+                self._keep(after)
+            return receipt
+        raise errors.Overloaded
+
+    async def _commit(self, append: Append) -> Receipt:
+        """Hand an append to the store; a caller that goes away does not take the append with it."""
+        try:
+            return await asyncio.shield(asyncio.wrap_future(self.store.append(append)))
+        except QueueFull as full:
+            raise errors.Overloaded from full
+        except KeyConflict as reused:
+            raise errors.IdempotencyKeyReused from reused
+        except ReservationConflict as taken:
+            refusal = {
+                "handle": errors.HandleTaken,
+                "doi": errors.DoiTaken,
+                "source": errors.SourceAlreadyImported,
+            }[taken.reservation.kind]
+            raise refusal(held_by=taken.owner) from taken
+
+    @contextlib.asynccontextmanager
+    async def _once(self, request: Request) -> AsyncIterator[Receipt | None]:
+        """Give the receipt of an earlier answer to this idempotency key; refuse a twin in flight."""
+        key = request.idempotency
+        if key is None:
+            yield None
+            return
+        try:
+            answered = await self.store.answered(key)
+        except KeyConflict as reused:
+            raise errors.IdempotencyKeyReused from reused
+        name = (key.actor, key.key)
+        if answered is not None:
+            yield answered
+            return
+        if name in self._in_flight:
+            raise errors.RequestInFlight
+        self._in_flight.add(name)
+        try:
+            yield None
+        finally:
+            self._in_flight.discard(name)

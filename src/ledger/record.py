@@ -1,0 +1,141 @@
+"""What may happen to a research record?  The aggregate: its state, and what changes it.
+
+Pure: no I/O and no clock of its own.  ``evolve`` folds facts and never refuses one; the rules that
+turn a command into facts are in ``ledger.rules``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+
+from ledger.content import Facts
+from ledger.events import (
+    ArtifactAttached,
+    ClaimsCounted,
+    CorrectionIssued,
+    Event,
+    ExternalRecordRegistered,
+    GateEvaluated,
+    PageImported,
+    RecordResubmitted,
+    RecordSubmitted,
+    RecordSuperseded,
+    ReviewAssessed,
+)
+from ledger.vocabulary import STANDING_NATURES, Gate, Nature
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One submission version: its content digest and its day."""
+
+    digest: str
+    submitted_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResearchRecord:
+    """What the rules need to know of a record, as of ``version``."""
+
+    record_id: str
+    handle: str
+    facts: Facts
+    submissions: tuple[Submission, ...]
+    version: int = 1
+    artifacts: frozenset[tuple[str, str | None]] = frozenset()
+    registered: bool = False
+    evaluations: tuple[tuple[str, Gate], ...] = ()
+    withdrawn: frozenset[str] = frozenset()
+    corrections: frozenset[str] = frozenset()
+    in_doubt: bool = False
+    superseded_by: str | None = None
+
+    @property
+    def current(self) -> Submission:
+        """The current submission version."""
+        return self.submissions[-1]
+
+
+def evolve(record: ResearchRecord | None, event: Event) -> ResearchRecord:
+    """Return the record after one more event; raises ValueError if it cannot be the next one."""
+    if record is None:
+        return _opened(event)
+    if event.originator_version != record.version + 1:
+        message = f"{record.record_id} is at version {record.version}: {event.originator_version} is not next"
+        raise ValueError(message)
+    return replace(_applied(record, event), version=event.originator_version)
+
+
+def project(_nothing: ResearchRecord | None, events: Iterable[Event]) -> ResearchRecord | None:
+    """Fold a stream into a record, None for an empty stream; the engine's projector function."""
+    record: ResearchRecord | None = None
+    for event in events:
+        record = evolve(record, event)
+    return record
+
+
+def _opened(event: Event) -> ResearchRecord:
+    if not isinstance(event, RecordSubmitted) or event.originator_version != 1:
+        message = f"{event.originator_id} does not open with a submission"
+        raise ValueError(message)
+    facts = Facts(
+        content=event.content,
+        submitted_on=event.submitted_on,
+        review=event.review,
+        claims=event.claims,
+        claim_source=event.claim_source,
+    )
+    first = Submission(event.content_digest, event.submitted_on)
+    return ResearchRecord(event.originator_id, event.handle, facts, (first,))
+
+
+def _applied(record: ResearchRecord, event: Event) -> ResearchRecord:  # noqa: PLR0911 - one return a fact
+    match event:
+        case RecordResubmitted():
+            update = {"content": event.content, "submitted_on": event.submitted_on}
+            again = Submission(event.content_digest, event.submitted_on)
+            return replace(
+                record,
+                facts=record.facts.model_copy(update=update),
+                submissions=(*record.submissions, again),
+            )
+        case ArtifactAttached():
+            return replace(record, artifacts=record.artifacts | {(event.role.value, event.digest)})
+        case ExternalRecordRegistered():
+            return replace(record, registered=True)
+        case ReviewAssessed():
+            return replace(record, facts=record.facts.model_copy(update={"review": event.review}))
+        case ClaimsCounted():
+            update = {"claims": event.claims, "claim_source": event.claim_source}
+            return replace(record, facts=record.facts.model_copy(update=update))
+        case GateEvaluated():
+            gone = {event.withdraws} if event.withdraws else set()
+            return replace(
+                record,
+                evaluations=(*record.evaluations, (event.evaluation_id, event.gate)),
+                withdrawn=record.withdrawn | gone,
+            )
+        case CorrectionIssued():
+            return _corrected(record, event)
+        case RecordSuperseded():
+            return replace(record, superseded_by=event.by)
+        case PageImported():
+            return record
+        case _:
+            message = f"a record's stream cannot hold {event.TYPE}"
+            raise ValueError(message)
+
+
+def _corrected(record: ResearchRecord, event: CorrectionIssued) -> ResearchRecord:
+    facts = record.facts
+    for change in event.changes:
+        facts = facts.corrected(change.field, change.to)
+    in_doubt = record.in_doubt or event.nature in STANDING_NATURES
+    return replace(
+        record,
+        facts=facts,
+        corrections=record.corrections | {event.correction_id},
+        in_doubt=in_doubt and event.nature is not Nature.REINSTATEMENT,
+    )
