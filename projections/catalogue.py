@@ -5,16 +5,27 @@ It never ranks: the order is the order in which the log took the records in, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Final
+from unicodedata import category
 
-from projections.cursor import LIMIT_DEFAULT
+from ledger.vocabulary import moment_text
+from projections.cursor import LIMIT_DEFAULT, Cursor, clamp, parse, turned
+from projections.folded import Folded
+from projections.sqlite import Views
+from projections.table import Checkpoint, Rows, Table, checkpoint
 
-if TYPE_CHECKING:
-    from projections.sqlite import Views
-
-FILTERS = ("status", "tier", "level", "kind", "publisher", "state", "standing", "basis")
+FILTERS: Final = ("status", "tier", "level", "kind", "publisher", "state", "standing", "basis")
 """The fields that can be filtered by and that facets are counted for."""
+TEXT_MAX: Final = 400
+WORDS_MAX: Final = 32
+"""Search input beyond 400 characters or 32 words does not count."""
+FACET_VALUES_MAX: Final = 100
+SPARSE: Final = 5_000
+COUNTED_MAX: Final = 64
+"""How many searches keep their counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +89,192 @@ class Page:
     facets: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
+_FIELDS: Final = tuple(column.name for column in fields(Entry))
+_INTEGERS: Final = frozenset({"level", "version", "position"})
+_OPTIONAL: Final = frozenset({"submitted_on", "score", "doi"})
+_COLUMNS: Final = ", ".join(
+    f"{name} {'INTEGER' if name in _INTEGERS else 'TEXT'}{'' if name in _OPTIONAL else ' NOT NULL'}"
+    for name in _FIELDS
+)
+_TEXTS: Final = ("title", "abstract", "research_question", "publisher", "handle", "doi")
+
+# Values of all filter fields -> how many records have exactly these.
+Groups = dict[tuple[str | int, ...], int]
+
+
 class Catalogue:
     """The list of all records."""
 
     NAME: ClassVar[str] = "catalogue"
+    TABLES: ClassVar[tuple[Table, ...]] = (
+        Table(
+            name="catalogue",
+            ddl=f"CREATE TABLE {{table}} (place INTEGER PRIMARY KEY, {_COLUMNS})",
+            fields=("place", *_FIELDS),
+            key="place",
+            by="place",
+            # One for each filter, which ends in the place; one from which everything is counted.
+            indexes=("record_id", *FILTERS, ", ".join(FILTERS)),
+        ),
+        Table(
+            name="catalogue_text",
+            ddl=f"CREATE VIRTUAL TABLE {{table}} USING fts5({', '.join(_TEXTS)}, "
+            "tokenize = 'unicode61 remove_diacritics 2')",
+            fields=("rowid", *_TEXTS),
+            key="rowid",
+            by="place",
+        ),
+    )
 
     def __init__(self, views: Views) -> None:
         """Read from ``views``."""
         self._views = views
+        self._counted: dict[str | None, tuple[Checkpoint, Groups]] = {}
+
+    @staticmethod
+    def rows(record: Folded) -> Rows:
+        """Return the record's row, and its texts for the search."""
+        entry = _entry(record)
+        shown = record.document
+        abstract = shown["abstract"]["text"] if shown["abstract"] else None
+        texts = {**shown, "abstract": abstract}
+        return {
+            "catalogue": [(record.place, *(getattr(entry, name) for name in _FIELDS))],
+            "catalogue_text": [(record.place, *(texts[name] for name in _TEXTS))],
+        }
 
     def page(self, query: Query) -> Page:
         """Return one page; raises ValueError for a malformed cursor, never for any search text."""
-        raise NotImplementedError
+        cursor = parse(query.cursor, 1)
+        limit = clamp(query.limit)
+        chosen = {name: set(getattr(query, name)) for name in FILTERS if getattr(query, name)}
+        match = matching(query.text)
+        with self._views.reading() as reader:
+            groups = self._groups(reader, match)
+            total = sum(count for values, count in groups.items() if _fits(values, chosen))
+            sql, given = _selection(chosen, match, cursor, sparse=total < SPARSE)
+            found = reader.execute(sql, (*given, limit + 1)).fetchall()
+        shown, following, previous = turned([row[:1] for row in found], limit, cursor)
+        items = [Entry(*row[1:]) for row in found[:shown]]
+        if cursor and cursor.back:
+            items.reverse()
+        return Page(tuple(items), total, following, previous, _facets(groups, chosen))
 
     def of(self, record_id: str) -> Entry | None:
         """Return the entry of one record, or None."""
-        raise NotImplementedError
+        sql = f"SELECT {', '.join(_FIELDS)} FROM catalogue WHERE record_id = ?"  # noqa: S608
+        with self._views.reading() as reader:
+            found = reader.execute(sql, (record_id,)).fetchone()
+        return Entry(*found) if found else None
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the facet counts over all records."""
-        raise NotImplementedError
+        with self._views.reading() as reader:
+            return _facets(self._groups(reader, None), {})
+
+    def _groups(self, reader: sqlite3.Connection, match: str | None) -> Groups:
+        """Count the matching records by all filter fields at once; kept until the view moves."""
+        now = checkpoint(reader, self.NAME)
+        kept = self._counted.get(match)
+        if kept and kept[0] == now:
+            return kept[1]
+        names = ", ".join(f"c.{name}" for name in FILTERS)
+        sql = f"SELECT {names}, count(*) {_source(match)} GROUP BY {names}"
+        found = reader.execute(sql, () if match is None else (match,)).fetchall()
+        groups = {tuple(values): count for *values, count in found}
+        if len(self._counted) >= COUNTED_MAX:
+            self._counted.clear()
+        self._counted[match] = (now, groups)
+        return groups
+
+
+def matching(text: str) -> str | None:
+    """Return the full-text expression for free input, None for blank input.
+
+    Every word is quoted, so that nothing in it is an operator; the last one is taken as a prefix.
+    Words of signs alone are not indexed and do not count; input of nothing else finds nothing.
+    """
+    plain = text.encode("utf-8", "replace").decode().replace("\0", " ")
+    words = plain[:TEXT_MAX].split()
+    told = [word for word in words if any(category(sign)[0] in "LN" for sign in word)][:WORDS_MAX]
+    quoted = ['"' + word.replace('"', '""') + '"' for word in told]
+    if not quoted:
+        return '""' if words else None
+    return " AND ".join(quoted) + "*"
+
+
+def _entry(record: Folded) -> Entry:
+    shown, last = record.document, record.last
+    return Entry(
+        record_id=record.record_id,
+        handle=shown["handle"],
+        title=shown["title"],
+        publisher=shown["publisher"],
+        kind=shown["kind"],
+        submitted_on=shown["submitted_on"],
+        score=shown["review"]["mean"] if shown["review"] else None,
+        status=shown["verdict"]["status"],
+        tier=shown["tier"]["tier"],
+        level=shown["level"]["level"],
+        state=shown["corrections"]["state"],
+        standing=shown["corrections"]["standing"],
+        basis=shown["basis"],
+        doi=shown["doi"],
+        policy=shown["policy"]["version"],
+        version=last.event.originator_version,
+        position=last.position,
+        recorded_at=moment_text(last.recorded_at),
+    )
+
+
+def _source(match: str | None) -> str:
+    if match is None:
+        return "FROM catalogue AS c"
+    # The search index goes first and gives places in order, newest first, without sorting.
+    return (
+        "FROM catalogue_text AS t CROSS JOIN catalogue AS c ON c.place = t.rowid "
+        "WHERE catalogue_text MATCH ?"
+    )
+
+
+def _selection(
+    chosen: dict[str, set[Any]], match: str | None, cursor: Cursor | None, *, sparse: bool
+) -> tuple[str, list[Any]]:
+    """Return the statement for one page and its parameters but for the limit."""
+    place = "c.place" if match is None else "t.rowid"
+    given: list[Any] = [] if match is None else [match]
+    clauses = []
+    for name, values in chosen.items():
+        # Few matches are found by index and sorted; many are met soon when walking by place, which
+        # the plus sign asks for.
+        clauses.append(f"{'' if sparse else '+'}c.{name} IN ({', '.join('?' * len(values))})")
+        given.extend(sorted(values))
+    back = cursor is not None and cursor.back
+    if cursor is not None:
+        clauses.append(f"{place} {'>' if back else '<'} ?")
+        given.append(cursor.key[0])
+    names = ", ".join(f"c.{name}" for name in _FIELDS)
+    joined = _source(match)
+    if clauses:
+        joined += (" WHERE " if match is None else " AND ") + " AND ".join(clauses)
+    order = f"ORDER BY {place} {'ASC' if back else 'DESC'} LIMIT ?"
+    return f"SELECT c.place, {names} {joined} {order}", given
+
+
+def _fits(values: tuple[str | int, ...], chosen: dict[str, set[Any]], but: str = "") -> bool:
+    return all(
+        name == but or name not in chosen or value in chosen[name]
+        for name, value in zip(FILTERS, values, strict=True)
+    )
+
+
+def _facets(groups: Groups, chosen: dict[str, set[Any]]) -> dict[str, dict[str, int]]:
+    facets = {}
+    for place, name in enumerate(FILTERS):
+        counts: Counter[str] = Counter()
+        for values, count in groups.items():
+            if _fits(values, chosen, but=name):
+                counts[str(values[place])] += count
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        facets[name] = dict(ordered[:FACET_VALUES_MAX])
+    return facets

@@ -5,15 +5,20 @@ Additive, like the log: a correction of a correction is a row of its own, and no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Final
 
-from projections.cursor import LIMIT_DEFAULT
+from ledger.content import PublicField
+from ledger.events import CorrectionIssued, RecordResubmitted, RecordSubmitted, RecordSuperseded
+from ledger.vocabulary import moment_text
+from projections.cursor import LIMIT_DEFAULT, clamp, parse, turned
+from projections.folded import Folded, Logged
+from projections.sqlite import Views
+from projections.table import Rows, Table
 
-if TYPE_CHECKING:
-    from projections.sqlite import Views
-
-SUPERSEDED = "superseded"
+SUPERSEDED: Final = "superseded"
 """The nature under which a supersession is listed; it is not one of the natures of corrections."""
 
 
@@ -81,19 +86,131 @@ class Corrections:
     """The correction history."""
 
     NAME: ClassVar[str] = "corrections"
+    TABLES: ClassVar[tuple[Table, ...]] = (
+        Table(
+            name="correction",
+            ddl="CREATE TABLE {table} (position INTEGER PRIMARY KEY, record_id TEXT NOT NULL, "
+            "nature TEXT NOT NULL, type TEXT, body TEXT NOT NULL)",
+            fields=("position", "record_id", "nature", "type", "body"),
+            key="record_id",
+            by="record_id",
+            indexes=("record_id", "nature, type", "type"),
+        ),
+    )
 
     def __init__(self, views: Views) -> None:
         """Read from ``views``."""
         self._views = views
 
+    @staticmethod
+    def rows(record: Folded) -> Rows:
+        """Return a row for each correction of the record, and for its supersession."""
+        return {
+            "correction": [
+                (c.position, c.record_id, c.nature, c.type, json.dumps(asdict(c), sort_keys=True))
+                for c in _history(record)
+            ]
+        }
+
     def page(self, query: Query) -> Page:
         """Return one page over all records; raises ValueError for a malformed cursor."""
-        raise NotImplementedError
+        cursor = parse(query.cursor, 1)
+        limit = clamp(query.limit)
+        back = cursor is not None and cursor.back
+        clauses, given = ["1"], list[str | int]()
+        for name, values in (("nature", query.nature), ("type", query.type)):
+            if values:
+                clauses.append(f"{name} IN ({', '.join('?' * len(values))})")
+                given.extend(values)
+        counting = f"SELECT count(*) FROM correction WHERE {' AND '.join(clauses)}"  # noqa: S608
+        with self._views.reading() as reader:
+            (total,) = reader.execute(counting, given).fetchone()
+            if cursor is not None:
+                clauses.append(f"position {'>' if back else '<'} ?")
+                given.append(cursor.key[0])
+            found = reader.execute(
+                f"SELECT position, body FROM correction WHERE {' AND '.join(clauses)} "  # noqa: S608
+                f"ORDER BY position {'ASC' if back else 'DESC'} LIMIT ?",
+                (*given, limit + 1),
+            ).fetchall()
+        shown, following, previous = turned([row[:1] for row in found], limit, cursor)
+        items = [_read(body) for _, body in found[:shown]]
+        return Page(tuple(reversed(items)) if back else tuple(items), total, following, previous)
 
     def of(self, record_id: str) -> tuple[Correction, ...]:
         """Return the corrections of one record in the order in which they were recorded."""
-        raise NotImplementedError
+        sql = "SELECT body FROM correction WHERE record_id = ? ORDER BY position"
+        with self._views.reading() as reader:
+            return tuple(_read(body) for (body,) in reader.execute(sql, (record_id,)))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return how many there are: ``{"nature": {...}, "type": {...}}``, most frequent first."""
-        raise NotImplementedError
+        with self._views.reading() as reader:
+            return {
+                name: dict(
+                    reader.execute(
+                        f"SELECT {name}, count(*) FROM correction WHERE {name} IS NOT NULL "  # noqa: S608
+                        f"GROUP BY {name} ORDER BY count(*) DESC, {name}"
+                    ).fetchall()
+                )
+                for name in ("nature", "type")
+            }
+
+
+def _history(record: Folded) -> Iterator[Correction]:
+    handle, title = record.document["handle"], ""
+    for entry in record.entries:
+        match entry.event:
+            case RecordSubmitted(content=content) | RecordResubmitted(content=content):
+                title = content.title
+            case CorrectionIssued() as event:
+                yield _correction(entry, event, handle, title)
+                for change in event.changes:
+                    title = str(change.to) if change.field is PublicField.TITLE else title
+            case RecordSuperseded() as event:
+                yield Correction(
+                    **_placed(entry, handle, title),
+                    nature=SUPERSEDED,
+                    public_note=event.reason,
+                    effective_on=event.effective_on.isoformat(),
+                    superseded_by=event.by,
+                )
+
+
+def _correction(entry: Logged, event: CorrectionIssued, handle: str, title: str) -> Correction:
+    return Correction(
+        **_placed(entry, handle, title),
+        nature=event.nature.value,
+        public_note=event.public_note,
+        effective_on=event.effective_on.isoformat(),
+        correction_id=event.correction_id,
+        type=event.correction_type.value,
+        changes=tuple(FieldChange(c.field.value, c.from_, c.to) for c in event.changes),
+        asserted_by=event.asserted_by,
+        notice_in_situ=event.notice.in_situ,
+        notice_doi=event.notice.doi,
+        notice_url=event.notice.url,
+        reasons=event.reasons,
+        corrects=event.corrects,
+    )
+
+
+def _placed(entry: Logged, handle: str, title: str) -> dict[str, Any]:
+    """Return what every row tells of its event."""
+    return {
+        "record_id": entry.event.originator_id,
+        "handle": handle,
+        "title": title,
+        "version": entry.event.originator_version,
+        "position": entry.position,
+        "recorded_at": moment_text(entry.recorded_at),
+        "actor": entry.event.actor,
+        "basis": entry.event.basis.kind,
+    }
+
+
+def _read(body: str) -> Correction:
+    kept = json.loads(body)
+    kept["changes"] = tuple(FieldChange(**change) for change in kept["changes"])
+    kept["reasons"] = tuple(kept["reasons"])
+    return Correction(**kept)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,23 +31,45 @@ class Cursor:
         return base64.urlsafe_b64encode(body.encode()).decode().rstrip("=")
 
 
-def parse(text: str, size: int) -> Cursor:
-    """Return the cursor that ``text`` stands for, over a keyset of ``size`` numbers.
+def parse(text: str | None, size: int) -> Cursor | None:
+    """Return the cursor that ``text`` stands for, over a keyset of ``size`` numbers; None for None.
 
     Raises ValueError for anything that :meth:`Cursor.text` did not make for such a keyset.
     """
+    if text is None:
+        return None
+    refused = ValueError("This is not a cursor that the ledger gave out.")
+    if len(text) > CURSOR_LENGTH_MAX or not text.isascii():
+        raise refused
     try:
-        if len(text) > CURSOR_LENGTH_MAX or not text.isascii():
-            raise ValueError
         padded = text + "=" * (-len(text) % 4)
-        back, *key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if back not in (0, 1) or len(key) != size:
-            raise ValueError
-        if not all(type(part) is int and -KEY_MAX <= part <= KEY_MAX for part in (back, *key)):
-            raise ValueError
-    except (ValueError, TypeError, RecursionError) as trouble:
-        raise ValueError("This is not a cursor that the ledger gave out.") from trouble
-    return Cursor(tuple(key), bool(back))
+        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, RecursionError) as trouble:
+        raise refused from trouble
+    if not isinstance(parts, list) or len(parts) != size + 1 or parts[0] not in (0, 1):
+        raise refused
+    if not all(type(part) is int and abs(part) <= KEY_MAX for part in parts):
+        raise refused
+    return Cursor(tuple(parts[1:]), bool(parts[0]))
+
+
+def turned(
+    keys: Sequence[tuple[int, ...]], limit: int, cursor: Cursor | None
+) -> tuple[int, str | None, str | None]:
+    """Return how many of the found rows the page shows, and the cursors to the next and previous.
+
+    ``keys`` are those of up to ``limit`` + 1 rows, in the order in which they were looked for; the
+    row too many only tells that it goes on there.
+    """
+    shown = keys[:limit]
+    if not shown:
+        return 0, None, None
+    on = Cursor(shown[-1], back=cursor is not None and cursor.back).text()
+    goes_on = on if len(keys) > limit else None
+    if cursor is None:
+        return len(shown), goes_on, None
+    came_from = Cursor(shown[0], back=not cursor.back).text()
+    return (len(shown), came_from, goes_on) if cursor.back else (len(shown), goes_on, came_from)
 
 
 def clamp(limit: int) -> int:

@@ -1,0 +1,46 @@
+"""What is a projection given?  One record's events with their places in the log, folded.
+
+Everything that a row may depend on is in here: never a clock, another record, or how far a view is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ledger.events import Event
+from ledger.in_force import InForce
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An event with its position in the log and the moment at which it was recorded."""
+
+    position: int
+    recorded_at: datetime
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A record as of its last entry: all its events in order, and the public document they make."""
+
+    record_id: str
+    entries: tuple[Logged, ...]
+    document: dict[str, Any]
+    in_force: InForce
+
+    @property
+    def place(self) -> int:
+        """The position of the record's first event: its fixed place in any list of records."""
+        return self.entries[0].position
+
+    @property
+    def last(self) -> Logged:
+        """The record's last event."""
+        return self.entries[-1]
+
+    def position(self, version: int) -> int:
+        """Return where in the log the record's event of that version stands."""
+        return self.entries[version - 1].position
