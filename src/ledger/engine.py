@@ -126,6 +126,11 @@ class Engine(Application[str]):
             self._in_force = in_force
         return self._in_force
 
+    async def handle(self, record_id: str) -> str:
+        """Return the handle of a record; refuses RecordUnknown."""
+        held = self._held.get(record_id) or await self._hold(record_id, None)
+        return held.record.handle
+
     def record_at(self, record_id: str, version: int | None = None) -> ResearchRecord:
         """Return a record as of a version, replayed by the engine; refuses RecordUnknown."""
         record: ResearchRecord | None = project(

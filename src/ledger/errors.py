@@ -59,6 +59,36 @@ class InvalidParameter(Malformed):
     code = "invalid-parameter"
 
 
+class MalformedJson(Malformed):
+    """The body is not JSON that the ledger can read."""
+
+    code = "malformed-json"
+
+
+class UnsupportedMediaType(Malformed):
+    """This content type is not taken here."""
+
+    code = "unsupported-media-type"
+
+
+class NoSuchPage(NotFound):
+    """There is nothing at this address."""
+
+    code = "no-such-page"
+
+
+class MethodNotTaken(Refusal):
+    """This address does not take this method."""
+
+    code = "method-not-taken"
+
+
+class InternalFault(Refusal):
+    """Something went wrong inside the ledger; the request was not carried out."""
+
+    code = "internal-fault"
+
+
 class BodyTooLarge(Malformed):
     """The body is larger than the stated limit."""
 

@@ -1,0 +1,151 @@
+"""How does the ledger answer over HTTP?  The application of API and pages over one service.
+
+Assembled here, and nowhere else; every refusal leaves as problem+json, or as a page for browsers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ledger import __version__, errors
+from ledger.commands import Attach
+from ledger.web import appends, pages, problems, reads
+
+if TYPE_CHECKING:
+    from ledger.service import Service
+
+_log = logging.getLogger("ledger.web")
+
+DESCRIPTION = """The public record of research outputs as an append-only log of facts.
+
+Appends need an API key, an `Idempotency-Key`, and for an existing record `If-Match` with the ETag
+that you saw. Reads are open. Every refusal is `application/problem+json` with a stable `code`."""
+
+_HTTP_REFUSALS: dict[int, type[errors.Refusal]] = {
+    HTTPStatus.NOT_FOUND: errors.NoSuchPage,
+    HTTPStatus.METHOD_NOT_ALLOWED: errors.MethodNotTaken,
+}
+
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+)
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the application; it opens the service when it starts and closes it when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        with service:
+            yield
+
+    app = FastAPI(
+        title="Record ledger",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.include_router(reads.router(service))
+    app.include_router(appends.router(service))
+    pages.include(app)
+    app.add_api_route("/healthz", _healthy, methods=["GET"], include_in_schema=False)
+    _refuse_well(app)
+    app.add_middleware(Guarded)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _healthy() -> dict[str, str]:
+    return {"status": "alive"}
+
+
+class Guarded:
+    """Adds the headers that every answer carries; plain ASGI, so that it costs next to nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap the application."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on, with the headers added where an HTTP answer starts."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name for name, _value in message["headers"]}
+                added = [(n, v) for n, v in HEADERS if n not in present]
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        await self.app(scope, receive, guarded if scope["type"] == "http" else send)
+
+
+def _refuse_well(app: FastAPI) -> None:
+    def refused(request: Request, trouble: Exception) -> Response:
+        refusal = trouble if isinstance(trouble, errors.Refusal) else errors.InternalFault()
+        if pages.wants_html(request):
+            return pages.render_refusal(request, refusal)
+        return problems.respond(request, refusal)
+
+    def unrouted(request: Request, trouble: Exception) -> Response:
+        status = trouble.status_code if isinstance(trouble, HTTPException) else 0
+        kind = _HTTP_REFUSALS.get(status, errors.InvalidParameter)
+        response = refused(request, kind())
+        if isinstance(trouble, HTTPException):
+            response.headers.update(trouble.headers or {})
+        return response
+
+    def failed(request: Request, trouble: Exception) -> Response:
+        _log.error("unhandled fault at %s", request.url.path, exc_info=trouble)
+        return refused(request, errors.InternalFault())
+
+    app.add_exception_handler(errors.Refusal, refused)
+    app.add_exception_handler(HTTPException, unrouted)
+    app.add_exception_handler(Exception, failed)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description, with the commands' schemas as components."""
+    if app.openapi_schema is None:
+        described = get_openapi(
+            title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
+        )
+        bodies = [route.body for route in appends.ROUTES] + [Attach]
+        _, schemas = models_json_schema(
+            [(body, "validation") for body in bodies],
+            ref_template="#/components/schemas/{model}",
+        )
+        _, answers = models_json_schema(
+            [(appends.Appended, "serialization")], ref_template="#/components/schemas/{model}"
+        )
+        components = described.setdefault("components", {})
+        components["schemas"] = {
+            **components.get("schemas", {}),
+            **schemas["$defs"],
+            **answers["$defs"],
+            "Problem": problems.PROBLEM_SCHEMA,
+        }
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        app.openapi_schema = described
+    return app.openapi_schema

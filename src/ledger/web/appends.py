@@ -1,0 +1,413 @@
+"""Which appends does the API take?  A table: path, body, scope, what it does, what it may refuse.
+
+Every append is answered by its receipt; a retry under the same Idempotency-Key gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from ledger import errors
+from ledger.commands import (
+    AssessReview,
+    Attach,
+    Command,
+    Correct,
+    CountClaims,
+    Evaluate,
+    Register,
+    Resubmit,
+    Submit,
+    Supersede,
+)
+from ledger.engine import Request
+from ledger.store import Receipt
+from ledger.vocabulary import ArtifactRole, Gate, Moment, Scope, Visibility
+from ledger.web import problems, requests
+
+if TYPE_CHECKING:
+    from ledger.application import Ledger
+    from ledger.service import Service
+
+Refusals = tuple[type[errors.Refusal], ...]
+Act = Callable[["Ledger", str, Any, Request], Awaitable[Receipt]]
+
+COMMON: Final[Refusals] = (
+    errors.InvalidBody,
+    errors.MalformedJson,
+    errors.InvalidParameter,
+    errors.BodyTooLarge,
+    errors.UnsupportedMediaType,
+    errors.IdempotencyKeyMissing,
+    errors.IdempotencyKeyReused,
+    errors.RequestInFlight,
+    errors.NotAuthenticated,
+    errors.NotAllowed,
+    errors.Overloaded,
+    errors.StoreUnavailable,
+)
+ON_A_RECORD: Final[Refusals] = (
+    errors.RecordUnknown,
+    errors.PreconditionMissing,
+    errors.StaleVersion,
+)
+EDIT: Final[Refusals] = (errors.SupersededRecord,)
+DATED: Final[Refusals] = (errors.DatedInTheFuture, errors.DatedBeforeSubmission)
+
+
+class Appended(BaseModel):
+    """The receipt of an append: where its last event stands, and since when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    record_id: str
+    handle: str
+    version: int = Field(description="The record's version from now on.")
+    position: int = Field(description="The position of the last event in the log.")
+    recorded_at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One append of the API."""
+
+    name: str
+    path: str
+    body: type[Command]
+    act: Act
+    refusals: Refusals
+    scope: Scope | None = None
+    """None where the scope depends on the gate that the body names."""
+
+
+async def _submit(ledger: Ledger, _record: str, command: Submit, request: Request) -> Receipt:
+    return await ledger.submit(command, request)
+
+
+RECORD: Final = "/v1/records/{address:path}"
+
+ROUTES: Final = (
+    Route(
+        "submit",
+        "/v1/records",
+        Submit,
+        _submit,
+        (errors.HandleTaken, errors.SubmittedInTheFuture, errors.ClaimsOutOfOrder),
+        Scope.SUBMIT,
+    ),
+    Route(
+        "resubmit",
+        RECORD + "/submissions",
+        Resubmit,
+        lambda ledger, record, command, request: ledger.resubmit(record, command, request),
+        (
+            *EDIT,
+            errors.UnchangedContent,
+            errors.SubmittedInTheFuture,
+            errors.DatedBeforeSubmission,
+        ),
+        Scope.SUBMIT,
+    ),
+    Route(
+        "register",
+        RECORD + "/registrations",
+        Register,
+        lambda ledger, record, command, request: ledger.register(record, command, request),
+        (*EDIT, errors.DoiAlreadyRegistered, errors.DoiTaken, errors.DatedInTheFuture),
+        Scope.REGISTER,
+    ),
+    Route(
+        "assess-review",
+        RECORD + "/reviews",
+        AssessReview,
+        lambda ledger, record, command, request: ledger.assess_review(record, command, request),
+        (*EDIT, *DATED),
+        Scope.SUBMIT,
+    ),
+    Route(
+        "count-claims",
+        RECORD + "/claims",
+        CountClaims,
+        lambda ledger, record, command, request: ledger.count_claims(record, command, request),
+        (*EDIT, *DATED, errors.ClaimsOutOfOrder),
+        Scope.SUBMIT,
+    ),
+    Route(
+        "evaluate",
+        RECORD + "/gate-evaluations",
+        Evaluate,
+        lambda ledger, record, command, request: ledger.evaluate(record, command, request),
+        (
+            errors.GateNotActive,
+            errors.EvaluationExists,
+            errors.SubjectMismatch,
+            errors.EvaluatedBeforeSubmission,
+            errors.EvaluatedInTheFuture,
+            errors.MethodNotOfGate,
+            errors.EvidenceOfAnotherMethod,
+            errors.VerifiedWithoutArtifact,
+            errors.FalsifiedWithoutEvidence,
+            errors.OutcomeContradictsEvidence,
+            errors.RelativeToleranceOfZero,
+            errors.CrashedAttackerAveraged,
+            errors.MeanContradictsScores,
+            errors.AggregationMissing,
+            errors.QuorumNotMet,
+            errors.WithdrawalWithoutTarget,
+            errors.EvaluationUnknown,
+            errors.EvaluationAlreadyWithdrawn,
+        ),
+    ),
+    Route(
+        "correct",
+        RECORD + "/corrections",
+        Correct,
+        lambda ledger, record, command, request: ledger.correct(record, command, request),
+        (
+            *EDIT,
+            *DATED,
+            errors.StaleCorrection,
+            errors.CorrectionWithoutEffect,
+            errors.CorrectionDoesNotFit,
+            errors.CorrectionExists,
+            errors.CorrectionUnknown,
+            errors.NothingToReinstate,
+            errors.SubmittedInTheFuture,
+            errors.ClaimsOutOfOrder,
+        ),
+        Scope.CORRECT,
+    ),
+    Route(
+        "supersede",
+        RECORD + "/supersession",
+        Supersede,
+        lambda ledger, record, command, request: ledger.supersede(record, command, request),
+        (
+            *EDIT,
+            *DATED,
+            errors.SupersedesItself,
+            errors.SuccessorUnknown,
+            errors.SupersedingCycle,
+        ),
+        Scope.CORRECT,
+    ),
+)
+
+ATTACH_REFUSALS: Final[Refusals] = (
+    *EDIT,
+    errors.ArtifactAlreadyAttached,
+    errors.ArtifactTooLarge,
+    errors.ArtifactMissing,
+    errors.DigestMismatch,
+)
+
+_GATE_SCOPES: Final = {
+    Gate.VERIFICATION: Scope.EVALUATE_GATE_2,
+    Gate.RED_TEAM: Scope.EVALUATE_GATE_3,
+}
+
+_KEY_PARAMETER: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "A name of your own for this request: the same name gets the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+}
+_MATCH_PARAMETER: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of the version that you saw.",
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,18}([.][0-9]{1,18})?"$'},
+    "example": '"1.4"',
+}
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes of all appends over a service."""
+    routes = APIRouter()
+    for route in ROUTES:
+        _add(routes, service, route)
+    _add_attachments(routes, service)
+    return routes
+
+
+def _add(routes: APIRouter, service: Service, route: Route) -> None:
+    async def endpoint(request: HttpRequest) -> Response:
+        scope = route.scope
+        who = await requests.holder(request, service.ledger, scope) if scope else None
+        if who is None:
+            # The gate decides the scope, so the body is read first, by holders of either scope only.
+            who = await _holder_of_any_gate(request, service)
+        command = await requests.body(request, route.body)
+        if isinstance(command, Evaluate):
+            await requests.holder(request, service.ledger, _GATE_SCOPES[command.gate])
+        return await _appended(request, service, route, who.actor, command)
+
+    refusals = (*COMMON, *route.refusals, *(ON_A_RECORD if "{" in route.path else ()))
+    routes.add_api_route(
+        route.path,
+        endpoint,
+        methods=["POST"],
+        status_code=HTTPStatus.CREATED,
+        operation_id=route.name,
+        summary=_summary(route.body),
+        tags=["appends"],
+        response_class=Response,
+        responses={HTTPStatus.CREATED: _CREATED, **problems.documented(refusals)},
+        openapi_extra=_asked(route),
+    )
+
+
+def _summary(body: type[Command]) -> str:
+    return (body.__doc__ or "").strip().splitlines()[0]
+
+
+def _asked(route: Route) -> dict[str, Any]:
+    return {
+        "parameters": [_KEY_PARAMETER, *([_MATCH_PARAMETER] if "{" in route.path else [])],
+        "security": [{"key": []}],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": f"#/components/schemas/{route.body.__name__}"},
+                    "example": route.body.EXAMPLE,
+                }
+            },
+        },
+    }
+
+
+_CREATED: Final[dict[str, Any]] = {
+    "description": "Appended, and durable.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Appended"}}},
+    "headers": {
+        "ETag": {"schema": {"type": "string"}, "description": "The record's new version."},
+        "Ledger-Position": {"schema": {"type": "integer"}, "description": "Position in the log."},
+        "Location": {"schema": {"type": "string"}, "description": "The record."},
+    },
+}
+
+
+async def _holder_of_any_gate(request: HttpRequest, service: Service) -> Any:
+    try:
+        return await requests.holder(request, service.ledger, Scope.EVALUATE_GATE_2)
+    except errors.NotAllowed:
+        return await requests.holder(request, service.ledger, Scope.EVALUATE_GATE_3)
+
+
+async def _appended(
+    request: HttpRequest, service: Service, route: Route, actor: str, command: Command
+) -> Response:
+    address = request.path_params.get("address")
+    record_id = await service.ledger.resolve(address) if address else ""
+    asked = f"{route.name}\n{record_id}\n{command.model_dump_json()}"
+    key = requests.idempotency(request, actor, asked)
+    expected = requests.expected_version(request) if address else None
+    receipt = await route.act(service.ledger, record_id, command, Request(actor, key, expected))
+    return await answer(service, receipt)
+
+
+async def answer(service: Service, receipt: Receipt) -> Response:
+    """Return the answer to an append: the same for the first time and for every retry."""
+    handle = await service.ledger.handle(receipt.originator_id)
+    appended = Appended(
+        record_id=receipt.originator_id,
+        handle=handle,
+        version=receipt.version,
+        position=receipt.position,
+        recorded_at=receipt.recorded_at,
+    )
+    in_force = await service.ledger.in_force()
+    return Response(
+        appended.model_dump_json(),
+        status_code=HTTPStatus.CREATED,
+        media_type="application/json",
+        headers={
+            "ETag": f'"{receipt.version}.{in_force.version}"',
+            "Ledger-Position": str(receipt.position),
+            "Location": f"/v1/records/{receipt.originator_id}",
+        },
+    )
+
+
+def _add_attachments(routes: APIRouter, service: Service) -> None:
+    async def endpoint(request: HttpRequest) -> Response:
+        who = await requests.holder(request, service.ledger, Scope.ATTACH)
+        if "role" in request.query_params:
+            command, size = await _uploaded(request, service, who.actor)
+        else:
+            command = await requests.body(request, Attach)
+            found = service.artifacts.size(command.digest)
+            if found is None:
+                raise errors.ArtifactMissing
+            size = found
+        attach = Route(
+            "attach",
+            "",
+            Attach,
+            lambda ledger, record, command, asked: ledger.attach(record, command, size, asked),
+            (),
+        )
+        return await _appended(request, service, attach, who.actor, command)
+
+    described = Route("attach", RECORD, Attach, _submit, ())
+    asked = _asked(described)
+    asked["parameters"] += [
+        {
+            "name": "role",
+            "in": "query",
+            "description": "With a role the body is the artifact's bytes; without, it is JSON.",
+            "schema": {"type": "string", "enum": [role.value for role in ArtifactRole]},
+        },
+        {
+            "name": "visibility",
+            "in": "query",
+            "schema": {"type": "string", "enum": [v.value for v in Visibility]},
+        },
+    ]
+    asked["requestBody"]["content"]["application/octet-stream"] = {
+        "schema": {"type": "string", "format": "binary"}
+    }
+    routes.add_api_route(
+        RECORD + "/artifacts",
+        endpoint,
+        methods=["POST"],
+        status_code=HTTPStatus.CREATED,
+        operation_id="attach",
+        summary="Attach an artifact: upload its bytes, or name bytes that were uploaded before.",
+        tags=["appends"],
+        response_class=Response,
+        responses={
+            HTTPStatus.CREATED: _CREATED,
+            **problems.documented((*COMMON, *ATTACH_REFUSALS, *ON_A_RECORD)),
+        },
+        openapi_extra=asked,
+    )
+
+
+async def _uploaded(request: HttpRequest, service: Service, actor: str) -> tuple[Attach, int]:
+    """Take the bytes in, once everything that can be refused without them has been looked at."""
+    given = requests.query(request, {"role": False, "visibility": False})
+    media_type = request.headers.get("content-type", "application/octet-stream")
+    media_type = media_type.partition(";")[0].strip().lower()
+    requests.idempotency(request, actor, "")
+    requests.expected_version(request)
+    await service.ledger.resolve(request.path_params["address"])
+    form = {"role": given["role"][0], "digest": "sha256:" + "0" * 64, "media_type": media_type}
+    form["visibility"] = given.get("visibility", [Visibility.PUBLIC.value])[0]
+    checked = requests.fitting(form, Attach)
+    digest, size = await service.artifacts.receive(
+        requests.chunks(request, service.artifacts.limit_bytes), requests.announced_digest(request)
+    )
+    return checked.model_copy(update={"digest": digest}), size

@@ -1,0 +1,270 @@
+"""What can be asked of the ledger over HTTP?  The current view, lists, history, corrections, findings.
+
+Reads are open, answered from stored bytes, and change nothing; cursors are opaque, never offsets.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from ledger import errors
+from ledger.vocabulary import moment_text
+from ledger.web import problems, requests
+from projections import catalogue, corrections, findings
+from projections.cursor import LIMIT_DEFAULT, LIMIT_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ledger.service import Service
+    from ledger.store import LogRow, StoredDocument
+
+HISTORY_LIMIT_MAX: Final = 1_000
+WAIT_POSITION: Final = "ledger-position"
+RECORD: Final = "/v1/records/{address:path}"
+JSON: Final = "application/json"
+NO_CACHE: Final = "no-cache"
+
+_FILTERS: Final = ("status", "tier", "level", "kind", "publisher", "state", "standing", "basis")
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes of all reads over a service."""
+    routes = APIRouter()
+    reads = _Reads(service)
+    page = {"cursor": "string", "limit": "integer"}
+    wait = (errors.ProjectionBehind,)
+    bad = (errors.InvalidParameter,)
+    named = (errors.RecordUnknown, *bad)
+    for path, read, name, query, refusals in (
+        ("/v1/records", reads.listing, "list-records", {"q": "string", **dict.fromkeys(_FILTERS, "array"), **page}, (*bad, *wait)),
+        ("/v1/corrections", reads.corrections, "list-corrections", {"nature": "array", "type": "array", **page}, (*bad, *wait)),
+        ("/v1/findings", reads.findings, "list-findings", {"rule": "array", **page}, (*bad, *wait)),
+        (RECORD + "/history", reads.history, "history", {"after": "integer", "limit": "integer"}, named),
+        (RECORD + "/corrections", reads.corrections_of, "corrections-of-record", {}, (*named, *wait)),
+        (RECORD + "/findings", reads.findings_of, "findings-of-record", {}, (*named, *wait)),
+        (RECORD + "/evaluations", reads.evaluations_of, "evaluations-of-record", {}, named),
+        (RECORD + "/artifacts/{digest}", reads.artifact, "artifact", {}, (errors.ArtifactUnknown, *named)),
+        (RECORD, reads.record, "current-view", {}, named),
+    ):  # fmt: skip
+        routes.add_api_route(
+            path,
+            read,
+            methods=["GET"],
+            operation_id=name,
+            summary=(read.__doc__ or "").strip().splitlines()[0],
+            tags=["reads"],
+            response_class=Response,
+            responses=_documented(name, refusals),
+            openapi_extra={"parameters": [_parameter(*each) for each in query.items()]},
+        )
+    return routes
+
+
+def _documented(name: str, refusals: tuple[type[errors.Refusal], ...]) -> dict[int | str, Any]:
+    media_type = "application/octet-stream" if name == "artifact" else JSON
+    content = {media_type: {"schema": {} if name == "artifact" else {"type": "object"}}}
+    ok: dict[int | str, Any] = {
+        HTTPStatus.OK: {"description": "As of now.", "content": content},
+    }
+    if name == "current-view":
+        ok[HTTPStatus.NOT_MODIFIED] = {"description": "You have the current view."}
+    return {**ok, **problems.documented((*refusals, errors.StoreUnavailable))}
+
+
+def _parameter(name: str, kind: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": kind}
+    if kind == "array":
+        schema["items"] = {"type": "string"}
+    if kind == "integer":
+        schema |= {"minimum": 0 if name == "after" else 1}
+        if name == "limit":
+            schema["maximum"] = LIMIT_MAX
+    return {"name": name, "in": "query", "required": False, "schema": schema}
+
+
+class _Reads:
+    """The handlers, over one service."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def record(self, request: Request) -> Response:
+        """Return the current public view of a record, by id, handle or DOI."""
+        requests.query(request, {})
+        stored = await self._document(request)
+        in_force = await self.service.ledger.in_force()
+        etag = f'"{stored.version}.{in_force.version}"'
+        headers = {
+            "ETag": etag,
+            "Ledger-Position": str(stored.position),
+            "Cache-Control": NO_CACHE,
+            "Link": f'</records/{stored.id}>; rel="alternate"; type="text/html"',
+        }
+        if etag in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(_with_place(stored), media_type=JSON, headers=headers)
+
+    async def history(self, request: Request) -> Response:
+        """Return a record's events in order, as stored, with their position and recorded time."""
+        given = requests.query(request, {"after": False, "limit": False})
+        after = requests.whole(given.get("after", ["0"])[0], "after", 0, 2**53)
+        limit = _limit(given, HISTORY_LIMIT_MAX)
+        record_id = await self._record_id(request)
+        rows = await self.service.store.stream(record_id, after, limit + 1)
+        body = b'{"items":[' + b",".join(map(_event_json, rows[:limit])) + b"]}"
+        more = {"after": str(rows[limit - 1].originator_version), "limit": str(limit)}
+        return Response(
+            body,
+            media_type=JSON,
+            headers=_next(request, more) if len(rows) > limit else {},
+        )
+
+    async def evaluations_of(self, request: Request) -> Response:
+        """Return every gate evaluation of a record, in order, with the state of each."""
+        requests.query(request, {})
+        stored = await self._document(request)
+        view = json.loads(stored.body)
+        return _json({"verdict": view["verdict"], "items": view["evaluations"]})
+
+    async def corrections_of(self, request: Request) -> Response:
+        """Return a record's correction history, oldest first."""
+        requests.query(request, {})
+        record_id = await self._record_id(request)
+        await self._caught_up(request, corrections.NAME)
+        rows = self.service.corrections.of(record_id)
+        return _json({"items": [asdict(row) for row in rows]})
+
+    async def findings_of(self, request: Request) -> Response:
+        """Return the contradictions that the rules find on a record."""
+        requests.query(request, {})
+        record_id = await self._record_id(request)
+        await self._caught_up(request, findings.NAME)
+        rows = self.service.findings.of(record_id)
+        return _json({"items": [asdict(row) for row in rows]})
+
+    async def artifact(self, request: Request) -> Response:
+        """Return the bytes of a public artifact of a record."""
+        requests.query(request, {})
+        view = json.loads((await self._document(request)).body)
+        digest = request.path_params["digest"]
+        for attached in view["artifacts"]:
+            public = attached["visibility"] == "public"
+            if attached["digest"] == digest and public and self.service.artifacts.size(digest) is not None:
+                return FileResponse(
+                    self.service.artifacts.path(digest),
+                    media_type=attached["media_type"] or "application/octet-stream",
+                    # Somebody else's bytes: never shown as a page of this site.
+                    headers={
+                        "Content-Disposition": "attachment",
+                        "Content-Security-Policy": "sandbox",
+                        "X-Content-Type-Options": "nosniff",
+                    },
+                )
+        raise errors.ArtifactUnknown
+
+    async def listing(self, request: Request) -> Response:
+        """Return records, newest first, by words and filters, with facet counts."""
+        known = {"q": False, **dict.fromkeys(_FILTERS, True), "cursor": False, "limit": False}
+        given = requests.query(request, known)
+        await self._caught_up(request, catalogue.NAME)
+        filters: dict[str, Any] = {name: tuple(given.get(name, ())) for name in _FILTERS}
+        filters["level"] = tuple(requests.whole(level, "level", 0, 7) for level in filters["level"])
+        query = catalogue.Query(text=given.get("q", [""])[0], **filters, **_page(given))
+        return self._page(request, given, self.service.catalogue, query)
+
+    async def corrections(self, request: Request) -> Response:
+        """Return corrections of all records, newest first."""
+        known = {"nature": True, "type": True, "cursor": False, "limit": False}
+        given = requests.query(request, known)
+        await self._caught_up(request, corrections.NAME)
+        query = corrections.Query(
+            nature=tuple(given.get("nature", ())), type=tuple(given.get("type", ())), **_page(given)
+        )
+        return self._page(request, given, self.service.corrections, query)
+
+    async def findings(self, request: Request) -> Response:
+        """Return findings on all records, newest first, with counts by rule."""
+        given = requests.query(request, {"rule": True, "cursor": False, "limit": False})
+        await self._caught_up(request, findings.NAME)
+        query = findings.Query(rule=tuple(given.get("rule", ())), **_page(given))
+        return self._page(request, given, self.service.findings, query)
+
+    def _page(self, request: Request, given: Mapping[str, list[str]], view: Any, query: Any) -> Response:
+        try:
+            page = view.page(query)
+        except ValueError as trouble:
+            raise errors.InvalidParameter(str(trouble), parameter="cursor") from trouble
+        body: dict[str, Any] = {"items": [asdict(item) for item in page.items], "total": page.total}
+        if facets := getattr(page, "facets", None):
+            body["facets"] = facets
+        links = []
+        for relation, cursor in (("next", page.next), ("prev", page.previous)):
+            if cursor is not None:
+                kept = {**given, "cursor": [cursor]}
+                links.append(f'<{request.url.path}?{urlencode(kept, doseq=True)}>; rel="{relation}"')
+        return _json(body | {"next": page.next}, {"Link": ", ".join(links)} if links else {})
+
+    async def _record_id(self, request: Request) -> str:
+        record_id = await self.service.ledger.resolve(request.path_params["address"])
+        if await self.service.store.document(self.service.view_name, record_id) is None:
+            raise errors.RecordUnknown
+        return record_id
+
+    async def _document(self, request: Request) -> StoredDocument:
+        record_id = await self.service.ledger.resolve(request.path_params["address"])
+        stored = await self.service.store.document(self.service.view_name, record_id)
+        if stored is None:
+            raise errors.RecordUnknown
+        return stored
+
+    async def _caught_up(self, request: Request, view: str) -> None:
+        """Wait for the position that the reader names, so that it sees its own append."""
+        named = request.headers.get(WAIT_POSITION)
+        if named is None:
+            return
+        position = requests.whole(named, "Ledger-Position", 0, 2**53)
+        if not await self.service.caught_up(position, view):
+            raise errors.ProjectionBehind(position=position)
+
+
+def _limit(given: Mapping[str, list[str]], highest: int = LIMIT_MAX) -> int:
+    return requests.whole(given.get("limit", [str(LIMIT_DEFAULT)])[0], "limit", 1, highest)
+
+
+def _page(given: Mapping[str, list[str]]) -> dict[str, Any]:
+    return {"limit": _limit(given), "cursor": given.get("cursor", [None])[0]}
+
+
+def _next(request: Request, more: dict[str, str]) -> dict[str, str]:
+    return {"Link": f'<{request.url.path}?{urlencode(more)}>; rel="next"'}
+
+
+def _json(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, media_type=JSON, headers={"Cache-Control": NO_CACHE, **(headers or {})})
+
+
+def _with_place(stored: StoredDocument) -> bytes:
+    """Return the stored document with its place in the log spliced in front, not encoded again."""
+    place = f'{{"position":{stored.position},"recorded_at":"{moment_text(stored.recorded_at)}",'
+    return place.encode() + stored.body[1:]
+
+
+def _event_json(row: LogRow) -> bytes:
+    """Return a row of the log as JSON around the stored bytes, which are not encoded again."""
+    name, _, schema = row.topic.rpartition(":")
+    head = (
+        f'{{"version":{row.originator_version},"position":{row.position},'
+        f'"recorded_at":"{moment_text(row.recorded_at)}","type":"{name}",'
+        f'"schema_version":{schema},"event":'
+    )
+    return head.encode() + row.state + b"}"
