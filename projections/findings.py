@@ -5,13 +5,17 @@ A finding judges what is shown, never the research; importing hides and repairs 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
-from projections.cursor import LIMIT_DEFAULT
-
-if TYPE_CHECKING:
-    from projections.sqlite import Views
+from projections.cursor import LIMIT_DEFAULT, clamp, parse, turned
+from projections.folded import Folded
+from projections.rules import RULES
+from projections.rules.case import Case
+from projections.sqlite import Views
+from projections.table import Rows, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +73,87 @@ class Findings:
     """The contradictions."""
 
     NAME: ClassVar[str] = "findings"
+    TABLES: ClassVar[tuple[Table, ...]] = (
+        Table(
+            name="finding",
+            # The order counts down, so that one descending index gives the latest event first and
+            # its findings in the order of the rules.
+            ddl="CREATE TABLE {table} (position INTEGER NOT NULL, countdown INTEGER NOT NULL, "
+            "record_id TEXT NOT NULL, rule TEXT NOT NULL, body TEXT NOT NULL, "
+            "PRIMARY KEY (position, countdown))",
+            fields=("position", "countdown", "record_id", "rule", "body"),
+            key="record_id",
+            by="record_id",
+            indexes=("record_id", "rule, record_id", "rule, position, countdown"),
+        ),
+    )
 
     def __init__(self, views: Views) -> None:
         """Read from ``views``."""
         self._views = views
 
+    @staticmethod
+    def rows(record: Folded) -> Rows:
+        """Return a row for each contradiction that a rule finds on the record."""
+        rows: list[tuple[int, int, str, str, str]] = []
+        for found in _examined(record):
+            body = json.dumps(asdict(found), sort_keys=True, ensure_ascii=False)
+            rows.append((found.position, -len(rows), found.record_id, found.rule, body))
+        return {"finding": rows}
+
     def page(self, query: Query) -> Page:
         """Return one page over all records; raises ValueError for a malformed cursor."""
-        raise NotImplementedError
+        cursor = parse(query.cursor, 2)
+        limit = clamp(query.limit)
+        back = cursor is not None and cursor.back
+        where, given = "1", list[str | int](query.rule)
+        if query.rule:
+            where = f"rule IN ({', '.join('?' * len(query.rule))})"
+        with self._views.reading() as reader:
+            counting = f"SELECT count(*) FROM finding WHERE {where}"  # noqa: S608
+            (total,) = reader.execute(counting, given).fetchone()
+            if cursor is not None:
+                where += f" AND (position, countdown) {'>' if back else '<'} (?, ?)"
+                given.extend(cursor.key)
+            turn = "ASC" if back else "DESC"
+            found = reader.execute(
+                f"SELECT position, countdown, body FROM finding WHERE {where} "  # noqa: S608
+                f"ORDER BY position {turn}, countdown {turn} LIMIT ?",
+                (*given, limit + 1),
+            ).fetchall()
+        shown, following, previous = turned([row[:2] for row in found], limit, cursor)
+        items = [Finding(**json.loads(body)) for *_, body in found[:shown]]
+        return Page(tuple(reversed(items)) if back else tuple(items), total, following, previous)
 
     def of(self, record_id: str) -> tuple[Finding, ...]:
         """Return the findings of one record in the order of the rules."""
-        raise NotImplementedError
+        sql = "SELECT body FROM finding WHERE record_id = ? ORDER BY countdown DESC"
+        with self._views.reading() as reader:
+            found = reader.execute(sql, (record_id,)).fetchall()
+        return tuple(Finding(**json.loads(body)) for (body,) in found)
 
     def counts(self) -> tuple[RuleCount, ...]:
         """Return every rule in order, those without findings too."""
-        raise NotImplementedError
+        sql = "SELECT rule, count(*), count(DISTINCT record_id) FROM finding GROUP BY rule"
+        with self._views.reading() as reader:
+            counted = {rule: tuple(counts) for rule, *counts in reader.execute(sql)}
+        return tuple(
+            RuleCount(rule.id, rule.number, rule.title, *counted.get(rule.id, (0, 0)))
+            for rule in RULES
+        )
+
+
+def _examined(record: Folded) -> Iterator[Finding]:
+    case = Case(record)
+    for rule in RULES:
+        for found in rule.check(case):
+            yield Finding(
+                rule=rule.id,
+                record_id=record.record_id,
+                handle=record.document["handle"],
+                title=record.document["title"],
+                sentence=found.sentence,
+                evidence=found.evidence,
+                version=found.version,
+                position=record.position(found.version),
+            )

@@ -30,6 +30,8 @@ class Folded:
     entries: tuple[Logged, ...]
     document: dict[str, Any]
     in_force: InForce
+    as_imported: dict[str, Any] | None = None
+    """The document as of the import of its page, where later events have changed it since."""
 
     @property
     def place(self) -> int:
