@@ -1,0 +1,229 @@
+"""Hostile and broken requests: each a 4xx problem with a code, nothing stored, no traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from given_service import Api, api
+
+SCRIPT_TAG = "<script>alert('x')</script>"
+INJECTION = "'; DROP TABLE events; --"
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with api(Path(tmp_path_factory.mktemp("ledger"))) as client:
+        yield client
+
+
+def total(ledger: Api) -> int:
+    """Return how many events the log holds."""
+    return sum(1 for _row in ledger.service.store.rows())
+
+
+def minimal(**changes: Any) -> dict[str, Any]:
+    """Return a submission that is taken, with ``changes``."""
+    return {"content": {"title": "T", "publisher": "P"}} | changes
+
+
+BODIES = {
+    "an unknown field": json.dumps(minimal(surprise=1)),
+    "an unknown field inside": json.dumps({"content": {"title": "T", "publisher": "P", "x": 1}}),
+    "a missing field": json.dumps({"content": {"title": "T"}}),
+    "a number for a text": json.dumps({"content": {"title": 7, "publisher": "P"}}),
+    "a text for a number": json.dumps(minimal(claims={"grounded": "8"})),
+    "a bool for a number": json.dumps(minimal(claims={"grounded": True})),
+    "a negative count": json.dumps(minimal(claims={"grounded": -1})),
+    "counts out of order": json.dumps(minimal(claims={"grounded": 3, "verified": 4})),
+    "a score that is NaN": '{"content":{"title":"T","publisher":"P"},"review":{"scores":'
+    '{"challenger":NaN,"confirmer":1,"integrator":1}}}',
+    "a score that is NaN as text": json.dumps(
+        minimal(review={"scores": {"challenger": "NaN", "confirmer": "1", "integrator": "1"}})
+    ),
+    "a score beyond ten": json.dumps(
+        minimal(review={"scores": {"challenger": "10.1", "confirmer": "1", "integrator": "1"}})
+    ),
+    "a score of a million digits": json.dumps(
+        minimal(review={"scores": {"challenger": "1E+999999", "confirmer": "1", "integrator": "1"}})
+    ),
+    "a lone surrogate": '{"content":{"title":"\\ud800","publisher":"P"}}',
+    "a control character": '{"content":{"title":"a\\u0000b","publisher":"P"}}',
+    "an escape sequence": '{"content":{"title":"a\\u001b[31mb","publisher":"P"}}',
+    "a blank title": json.dumps({"content": {"title": "  ", "publisher": "P"}}),
+    "an unknown kind": json.dumps({"content": {"title": "T", "publisher": "P", "kind": "poem"}}),
+    "a date that is none": json.dumps(minimal(submitted_on="2026-02-30")),
+    "a date as a number": json.dumps(minimal(submitted_on=20260101)),
+    "a date of the far past": json.dumps(minimal(submitted_on="0001-01-01")),
+    "a date in the future": json.dumps(minimal(submitted_on="9998-01-01")),
+    "a handle that is none": json.dumps(minimal(handle="SRCH:xyz")),
+    "a list for an object": "[]",
+    "a bare number": "7",
+    "nothing": "",
+    "half of an object": '{"content":',
+    "not UTF-8": b'{"content":{"title":"\xff\xfe","publisher":"P"}}',
+    "deep nesting": "[" * 100_000 + "]" * 100_000,
+    "deep nesting inside": '{"content":' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}",
+    "a huge number": '{"content":{"title":"T","publisher":"P"},"claims":{"grounded":' + "9" * 5_000 + "}}",
+}
+
+
+@pytest.mark.parametrize("what", BODIES)
+def test_a_broken_body_is_refused_with_a_code_and_stores_nothing(ledger: Api, what: str) -> None:
+    before = total(ledger)
+    headers = ledger.headers() | {"Content-Type": "application/json"}
+    answer = ledger.client.post("/v1/records", content=BODIES[what], headers=headers)
+    assert 400 <= answer.status_code < 500, answer.text
+    problem = answer.json()
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert problem["code"] in problem["type"]
+    assert problem["detail"].endswith(".")
+    assert "Traceback" not in answer.text
+    assert total(ledger) == before
+
+
+def test_ten_megabytes_are_refused_before_they_are_read(ledger: Api) -> None:
+    before = total(ledger)
+    headers = ledger.headers() | {"Content-Type": "application/json"}
+    body = json.dumps({"content": {"title": "x" * 10_000_000, "publisher": "P"}})
+    answer = ledger.client.post("/v1/records", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
+
+    def endless() -> Iterator[bytes]:
+        for _n in range(2_000):
+            yield b"x" * 1_000
+
+    answer = ledger.client.post("/v1/records", content=endless(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
+    assert total(ledger) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"gate": "gate-9"}, "invalid-body"),
+        ({"method": "astrology"}, "invalid-body"),
+        ({"outcome": "maybe"}, "invalid-body"),
+        ({"evaluated_at": "2026-07-02T03:48:27"}, "invalid-body"),
+        ({"evaluated_at": 1_780_000_000}, "invalid-body"),
+        ({"evaluated_at": "9999-12-31T23:59:59-23:59"}, "invalid-body"),
+        ({"evaluated_at": "2999-01-01T00:00:00Z"}, "evaluated-in-the-future"),
+        ({"evaluated_at": "2026-06-30T23:59:59Z"}, "evaluated-before-submission"),
+        ({"evaluation_id": "not-a-uuid"}, "invalid-body"),
+        ({"subject": {"submission": 1, "digest": "sha256:abc"}}, "invalid-body"),
+        ({"subject": {"submission": 1, "digest": "sha256:" + "0" * 64}}, "subject-mismatch"),
+        ({"subject": {"submission": 0, "digest": "sha256:" + "0" * 64}}, "invalid-body"),
+        ({"withdraws": "00000000-0000-0000-0000-000000000000"}, "withdrawal-without-target"),
+    ],
+)
+def test_a_broken_evaluation_is_refused(ledger: Api, changes: dict[str, Any], code: str) -> None:
+    record = ledger.submit().json()["record_id"]
+    answer = ledger.post(record, "gate-evaluations", ledger.sandbox(record) | changes)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert ledger.view(record)["version"] == 1
+
+
+def test_an_unknown_nature_or_field_is_refused(ledger: Api) -> None:
+    record = ledger.submit().json()["record_id"]
+    body = {
+        "correction_type": "METADATA",
+        "nature": "correction",
+        "public_note": "n",
+        "asserted_by": "P",
+    }
+    for changes in (
+        {"nature": "silent_edit"},
+        {"correction_type": "OTHER"},
+        {"changes": [{"field": "verdict", "from": "FALSIFIED", "to": "VERIFIED"}]},
+        {"public_note": ""},
+    ):
+        answer = ledger.post(record, "corrections", body | changes)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid-body"), changes
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "00000000-0000-0000-0000-000000000000",
+        "not-a-record",
+        "SRCH:00000000",
+        "10.9999/none",
+        "ledger",
+        "actor:pipeline",
+        "%00",
+        "..%2f..%2fetc%2fpasswd",
+        "a" * 5_000,
+        "' OR 1=1 --",
+        "%ff%fe",
+    ],
+)
+@pytest.mark.parametrize("part", ["", "/history", "/corrections", "/evaluations", "/findings"])
+def test_an_address_that_names_no_record_is_404(ledger: Api, address: str, part: str) -> None:
+    answer = ledger.client.get(f"/v1/records/{address}{part}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "record-unknown")
+
+
+def test_a_misspelled_or_broken_parameter_is_refused(ledger: Api) -> None:
+    record = ledger.submit().json()["record_id"]
+    for path in (
+        "/v1/records?stauts=VERIFIED",
+        "/v1/records?limit=0",
+        "/v1/records?limit=101",
+        "/v1/records?limit=ten",
+        "/v1/records?level=9",
+        "/v1/records?cursor=nonsense",
+        "/v1/records?q=a&q=b",
+        f"/v1/records/{record}?as_of=2026-01-01",
+        f"/v1/records/{record}/history?after=-1",
+        "/v1/findings?cursor=AAAA",
+    ):
+        answer = ledger.client.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter"), path
+
+
+@pytest.mark.parametrize("query", ['"', "NEAR(", "a OR", "*", "col:", "-", "'; DROP", "\x00", "((((", "^"])
+def test_a_search_takes_any_text(ledger: Api, query: str) -> None:
+    answer = ledger.client.get("/v1/records", params={"q": query})
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_media_type_or_method_that_is_not_taken_is_said(ledger: Api) -> None:
+    answer = ledger.client.post("/v1/records", content="{}", headers=ledger.headers())
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-media-type")
+    answer = ledger.client.delete("/v1/records")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method-not-taken")
+    answer = ledger.client.get("/v1/nothing")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-page")
+
+
+def test_markup_and_sql_are_kept_as_text_and_shown_escaped(ledger: Api) -> None:
+    hostile = f"{SCRIPT_TAG} {INJECTION} \" ' & {{{{7*7}}}} ${{7*7}}"
+    receipt = ledger.submit(
+        content={
+            "title": hostile,
+            "abstract": {"text": hostile, "quoted_from": hostile},
+            "research_question": hostile,
+            "publisher": hostile,
+            "note": hostile,
+        }
+    )
+    record = receipt.json()["record_id"]
+    correction = {
+        "correction_type": "METADATA",
+        "nature": "expression_of_concern",
+        "public_note": hostile,
+        "asserted_by": hostile,
+        "reasons": [hostile],
+    }
+    answer = ledger.post(record, "corrections", correction)
+    assert answer.status_code == 201, answer.text
+    assert ledger.view(record)["title"] == hostile
+    for path in ("/", f"/records/{record}", "/corrections", f"/records/{record}/corrections"):
+        page = ledger.client.get(f"{path}?position={answer.json()['position']}")
+        assert page.status_code == 200, path
+        assert "<script>alert" not in page.text
+        assert "&lt;script&gt;alert" in page.text, path
+        assert "{{7*7}}" in page.text, path

@@ -1,0 +1,108 @@
+"""The API's description is true: its examples run, and every refusal is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from given_service import RESULTS, SCRIPT, Api, api
+
+from ledger import errors
+from ledger.web import problems
+
+AT_THE_COMMAND_LINE = {
+    errors.GateAlreadyActive,
+    errors.PolicyInForce,
+    errors.KeyUnknown,
+    errors.KeyAlreadyRevoked,
+    errors.UnreadablePage,
+    errors.SourceAlreadyImported,
+    errors.NotInitialised,
+    errors.WrongSchema,
+}
+ANYWHERE = {errors.NoSuchPage, errors.MethodNotTaken, errors.InternalFault, errors.UnreadableEvent}
+"""Refusals that no operation of its own can give, or that any address can."""
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with api(Path(tmp_path_factory.mktemp("ledger"))) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def described(ledger: Api) -> dict[str, Any]:
+    found: dict[str, Any] = ledger.client.get("/v1/openapi.json").json()
+    return found
+
+
+def operations(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield path, method and operation."""
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_every_refusal_is_listed_where_it_can_happen(described: dict[str, Any]) -> None:
+    listed = {
+        code
+        for _path, _method, operation in operations(described)
+        for response in operation["responses"].values()
+        for code in response.get("content", {}).get(problems.MEDIA_TYPE, {}).get("examples", {})
+    }
+    wanted = {kind.code for kind in set(problems.every_refusal()) - AT_THE_COMMAND_LINE - ANYWHERE}
+    assert wanted - listed - {"record-exists"} == set()
+
+
+def test_every_code_is_unique_and_has_a_page(ledger: Api) -> None:
+    kinds = list(problems.every_refusal())
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    for kind in kinds:
+        page = ledger.client.get(f"/problems/{kind.code}")
+        assert page.status_code == 200, kind
+        assert kind.code in page.text
+
+
+def test_every_example_body_is_accepted(ledger: Api, described: dict[str, Any]) -> None:
+    resolver = {"components": described["components"]}
+    accepted = []
+    for path, method, operation in operations(described):
+        if method != "post":
+            continue
+        record = ledger.submit(
+            content={"title": "T", "publisher": "Example Research"}, submitted_on="2026-07-01"
+        ).json()["record_id"]
+        other = ledger.submit().json()["record_id"]
+        content = operation["requestBody"]["content"]["application/json"]
+        example = content["example"]
+        jsonschema.validate(example, content["schema"] | resolver)
+        if "digest" in example:
+            ledger.upload(other, "other", SCRIPT)
+            example = example | {"digest": ledger.view(other)["artifacts"][0]["digest"]}
+        if "subject" in example:
+            subject = ledger.view(record)["submission"]
+            example = example | {"subject": {"submission": 1, "digest": subject["digest"]}}
+        if "by" in example:
+            example = example | {"by": other}
+        url = path.replace("{address}", record)
+        headers = ledger.headers(ledger.etag(record) if "{address}" in path else None)
+        answer = ledger.client.post(url, json=example, headers=headers)
+        assert answer.status_code == 201, (path, answer.text)
+        appended = described["components"]["schemas"]["Appended"]
+        jsonschema.validate(answer.json(), appended)
+        accepted.append(operation["operationId"])
+    assert len(accepted) == 9
+
+
+def test_problem_examples_fit_the_problem_schema(ledger: Api, described: dict[str, Any]) -> None:
+    schema = described["components"]["schemas"]["Problem"]
+    refused = ledger.client.post("/v1/records", content=RESULTS, headers=ledger.headers())
+    jsonschema.validate(refused.json(), schema)
+    for _path, _method, operation in operations(described):
+        for response in operation["responses"].values():
+            examples = response.get("content", {}).get(problems.MEDIA_TYPE, {}).get("examples", {})
+            for example in examples.values():
+                jsonschema.validate(example["value"], schema)
