@@ -1,0 +1,132 @@
+"""How does the ledger speak at a terminal?  Plain lines and tables, progress, refusals, exit codes.
+
+Results go to stdout and everything else to stderr; nothing here opens a ledger or decides anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any, Final, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ledger.errors import Refusal
+
+BROKEN_PIPE: Final = 141
+
+
+class Exit(IntEnum):
+    """What the exit code of every command means."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    INTERRUPTED = 130
+
+
+def say(*lines: str) -> None:
+    """Print lines of a result, exactly as they are."""
+    for line in lines:
+        typer.echo(line)
+
+
+def note(line: str) -> None:
+    """Print a line for people, beside the result."""
+    typer.echo(line, err=True)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table: drawn at a terminal; otherwise a header and one tab-separated line each."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        say("\t".join(columns), *("\t".join(map(_one_line, row)) for row in cells))
+        return
+    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in cells:
+        drawn.add_row(*map(escape, row))
+    Console().print(drawn)
+
+
+def pairs(facts: Mapping[str, object]) -> None:
+    """Print names and values: aligned at a terminal; otherwise ``name: value``, one a line."""
+    known = {name: str(value) for name, value in facts.items() if value is not None}
+    if not sys.stdout.isatty():
+        say(*(f"{name}: {_one_line(value)}" for name, value in known.items()))
+        return
+    drawn = Table.grid("name", "value", padding=(0, 2))
+    for name, value in known.items():
+        drawn.add_row(f"[dim]{escape(name)}[/dim]", escape(value))
+    Console().print(drawn)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Advance]:
+    """Give a function that moves a bar on by so many; the bar is drawn only at a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as drawn:
+        task = drawn.add_task(escape(what), total=total)
+
+        def advance(by: int) -> None:
+            drawn.advance(task, by)
+
+        yield advance
+
+
+def refused(refusal: Refusal, about: str | None = None) -> None:
+    """Say a refusal in one sentence with its code."""
+    subject = f"{about}: " if about else ""
+    note(f"ledger: {subject}{_one_line(refusal.detail)} [{refusal.code}]")
+
+
+def fail(sentence: str, code: Exit = Exit.REFUSED) -> NoReturn:
+    """End the command with a sentence."""
+    note(f"ledger: {_one_line(sentence)}")
+    raise SystemExit(code)
+
+
+def run(command: Callable[[], Any]) -> None:
+    """Run the command line; whatever is refused becomes one sentence and an exit code."""
+    try:
+        command()
+    except Refusal as refusal:
+        refused(refusal)
+        raise SystemExit(Exit.REFUSED) from refusal
+    except BrokenPipeError as gone:
+        # Whoever read our output has gone; there is nobody to tell.
+        raise SystemExit(BROKEN_PIPE) from gone
+    except OSError as trouble:
+        place = f"{trouble.filename}: " if trouble.filename else ""
+        fail(f"{place}{trouble.strerror or trouble}.")
+    except KeyboardInterrupt as stopped:
+        raise SystemExit(Exit.INTERRUPTED) from stopped
+
+
+def misfit(trouble: ValidationError, prefix: str = "") -> str:
+    """Return the sentence on the first value that does not fit."""
+    first = trouble.errors(include_url=False)[0]
+    name = prefix + "_".join(str(step) for step in first["loc"]).upper()
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{name} {why[:1].lower()}{why[1:]}."
