@@ -242,3 +242,9 @@ class Fresh:
             tables.move(writer, self._projection.NAME, reached, shape(self._projection))
         # From here on readers see the fresh view; a crash above leaves the old one whole.
         return True
+
+    def discard(self) -> None:
+        """Drop the fresh tables, if they are still there."""
+        with self._views.writing() as writer:
+            for table in self._projection.TABLES:
+                writer.execute(f"DROP TABLE IF EXISTS {self._name(table)}")

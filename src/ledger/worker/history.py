@@ -1,0 +1,196 @@
+"""What does the log say of one record?  Rows read, decoded and folded, each as seldom as possible.
+
+It only reads; a row that cannot be read or folded is named, never skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, get_args
+
+from ledger import governance
+from ledger.codec import decode
+from ledger.events import LedgerEvent, PageImported
+from ledger.in_force import InForce
+from ledger.store import LogRow, Store
+from projections import public_view
+from projections.folded import Folded, Logged
+
+HELD_EVENTS: Final = 50_000
+"""How many decoded events are kept at most between batches."""
+PART_ROWS: Final = 250_000
+"""How many rows a replay holds in memory at most, on average: beyond, it reads the log in parts."""
+PROGRESS_STEP: Final = 1_000
+LEDGER_TOPICS: Final = frozenset(kind.TYPE for kind in get_args(LedgerEvent))
+
+Progress = Callable[[int, int], None]
+"""Told how many events are done, and how many there are."""
+
+
+class Poison(Exception):
+    """An event that a projection cannot take in, named by where it stands."""
+
+    def __init__(self, row: LogRow, trouble: BaseException) -> None:
+        """Name the row and say what happened."""
+        super().__init__(
+            f"position {row.position} (version {row.originator_version} of {row.originator_id}, "
+            f"{row.topic}): {type(trouble).__name__}: {trouble}"
+        )
+
+
+class History:
+    """One record's events so far, and the page that they make."""
+
+    def __init__(self) -> None:
+        """Start before the record's first event."""
+        self.entries: list[Logged] = []
+        self._page: public_view.Page | None = None
+        self._imported: public_view.Page | None = None
+        self._shown: tuple[int, int, dict[str, Any]] | None = None
+
+    def add(self, row: LogRow) -> None:
+        """Take in the next row; raises Poison, and is then as before."""
+        try:
+            event = decode(row.originator_id, row.originator_version, row.topic, row.state)
+            self._page = public_view.evolve(self._page, event)
+        except Exception as trouble:
+            raise Poison(row, trouble) from trouble
+        self.entries.append(Logged(row.position, row.recorded_at, event))
+        if isinstance(event, PageImported):
+            self._imported = self._page
+
+    @property
+    def page(self) -> public_view.Page:
+        """The page; the history has to have an event."""
+        if self._page is None:
+            raise ValueError("An empty history has no page.")
+        return self._page
+
+    def folded(self, in_force: InForce) -> Folded:
+        """Return what projections are given; the document is made once for all of them."""
+        version = len(self.entries)
+        if self._shown is None or self._shown[:2] != (version, in_force.version):
+            self._shown = (version, in_force.version, public_view.document(self.page, in_force))
+        imported = self._imported
+        before = imported is not None and imported.version < version
+        return Folded(
+            record_id=self.page.record_id,
+            entries=tuple(self.entries),
+            document=self._shown[2],
+            in_force=in_force,
+            as_imported=public_view.document(imported, in_force) if imported and before else None,
+        )
+
+
+class Reader:
+    """Reads the store from a thread of its own; closed by leaving ``with``."""
+
+    def __init__(self, store: Store) -> None:
+        """Keep the store, and a loop for its coroutines."""
+        self._store = store
+        self._runner = asyncio.Runner()
+
+    def position(self) -> int:
+        """Return the position of the last event."""
+        return self._runner.run(self._store.position())
+
+    def batch(self, after: int, limit: int) -> list[LogRow]:
+        """Return the next rows of the log, at most ``limit``."""
+        return list(self._store.rows(after, after + limit, limit))
+
+    def stream(self, originator_id: str) -> list[LogRow]:
+        """Return all rows of a stream."""
+        return self._runner.run(self._store.stream(originator_id))
+
+    def in_force(self, upto: int) -> InForce:
+        """Return the facts that were in force at a position."""
+        facts = InForce()
+        for row in self.stream(governance.STREAM):
+            if row.position <= upto:
+                event = decode(row.originator_id, row.originator_version, row.topic, row.state)
+                facts = facts.after(event)
+        return facts
+
+    def replay(self, upto: int, progress: Progress) -> Iterator[History]:
+        """Yield the history of every record as of a position."""
+        parts = 1 + upto // PART_ROWS
+        done = 0
+        for part in range(parts):
+            streams: dict[str, list[LogRow]] = defaultdict(list)
+            for row in self._store.rows(0, upto):
+                if zlib.crc32(row.originator_id.encode()) % parts == part:
+                    streams[row.originator_id].append(row)
+            for rows in streams.values():
+                if not is_ledgers_own(rows[0]):
+                    history = History()
+                    for row in rows:
+                        history.add(row)
+                    yield history
+                before, done = done, done + len(rows)
+                if before // PROGRESS_STEP != done // PROGRESS_STEP:
+                    progress(done, upto)
+        progress(upto, upto)
+
+    def close(self) -> None:
+        """Close the loop."""
+        self._runner.close()
+
+    def __enter__(self) -> Self:
+        """Return the reader."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the loop."""
+        self.close()
+
+
+class Histories:
+    """The histories of the records that were touched last, so that long ones are not read again."""
+
+    def __init__(self, reader: Reader) -> None:
+        """Read what is not held through ``reader``."""
+        self._reader = reader
+        self._held: OrderedDict[str, History] = OrderedDict()
+        self._events = 0
+
+    def touched(self, rows: Sequence[LogRow], in_force: InForce) -> list[Folded]:
+        """Return the records that a batch touches, folded as of its end; raises Poison."""
+        streams: dict[str, list[LogRow]] = defaultdict(list)
+        for row in rows:
+            if not is_ledgers_own(row):
+                streams[row.originator_id].append(row)
+        return [self._of(found).folded(in_force) for found in streams.values()]
+
+    def _of(self, rows: list[LogRow]) -> History:
+        record_id, version = rows[0].originator_id, rows[-1].originator_version
+        history = self._held.pop(record_id, None)
+        if history is not None:
+            self._events -= len(history.entries)
+        have = len(history.entries) if history else 0
+        if history is None or have > version or have + 1 < rows[0].originator_version:
+            history, have = History(), 0
+        if have + 1 < rows[0].originator_version:
+            rows = [r for r in self._reader.stream(record_id) if r.originator_version <= version]
+        for row in rows:
+            if row.originator_version > have:
+                history.add(row)
+        self._held[record_id] = history
+        self._events += len(history.entries)
+        while self._events > HELD_EVENTS and len(self._held) > 1:
+            _, dropped = self._held.popitem(last=False)
+            self._events -= len(dropped.entries)
+        return history
+
+
+def is_ledgers_own(row: LogRow) -> bool:
+    """Whether a row is a fact of the ledger itself and of no record."""
+    return row.topic.rpartition(":")[0] in LEDGER_TOPICS
