@@ -41,8 +41,8 @@ def to_events(
 
     def add(kind: type[Event], line: int | None, **fact: Any) -> None:
         basis = Stated(source=page.source, name=page.name, line=line)
-        envelope = {"originator_id": record_id, "originator_version": len(group) + 1}
-        group.append(kind(**envelope, actor=actor, basis=basis, **fact))
+        fact |= {"originator_id": record_id, "originator_version": len(group) + 1}
+        group.append(kind(**fact, actor=actor, basis=basis))
 
     content = _content(page)
     add(RecordSubmitted, page.title_line, **_submission(page, content, handle))

@@ -1,6 +1,6 @@
 """What does the reason of a verdict say was done?  Its gate, method, figures and attackers.
 
-It must never fill in what the sentence leaves out: evidence is read wholly and exactly or not at all.
+It must never fill in what the sentence leaves out: evidence is read wholly or not at all.
 """
 
 from __future__ import annotations
