@@ -15,6 +15,10 @@ fix:
     .venv/bin/ruff check --fix
     .venv/bin/ruff format
 
+# Write the generated parts of the documentation
+docs:
+    .venv/bin/python docs/generate.py
+
 # Serve the imported samples on this machine
 demo:
     python3 run.py demo

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from io import TextIOWrapper
 from typing import Any, Final, NoReturn
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -71,12 +71,9 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-Advance = Callable[[int], None]
-
-
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Advance]:
-    """Give a function that moves a bar on by so many; the bar is drawn only at a terminal."""
+def progress(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """Give a function to be told ``(done, total)``; the bar is drawn only at a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -84,15 +81,14 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as drawn:
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as drawn:
         task = drawn.add_task(escape(what), total=total)
 
-        def advance(by: int) -> None:
-            drawn.advance(task, by)
+        def told(done: int, total: int) -> None:
+            drawn.update(task, completed=done, total=total)
 
-        yield advance
+        yield told
 
 
 def refused(refusal: Refusal, about: str | None = None) -> None:
@@ -109,6 +105,10 @@ def fail(sentence: str, code: Exit = Exit.REFUSED) -> NoReturn:
 
 def run(command: Callable[[], Any]) -> None:
     """Run the command line; whatever is refused becomes one sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a letter gets its escape, and the command goes on.
+            stream.reconfigure(errors="backslashreplace")
     try:
         command()
     except Refusal as refusal:
@@ -122,11 +122,3 @@ def run(command: Callable[[], Any]) -> None:
         fail(f"{place}{trouble.strerror or trouble}.")
     except KeyboardInterrupt as stopped:
         raise SystemExit(Exit.INTERRUPTED) from stopped
-
-
-def misfit(trouble: ValidationError, prefix: str = "") -> str:
-    """Return the sentence on the first value that does not fit."""
-    first = trouble.errors(include_url=False)[0]
-    name = prefix + "_".join(str(step) for step in first["loc"]).upper()
-    why = first["msg"].removeprefix("Value error, ")
-    return f"{name} {why[:1].lower()}{why[1:]}."

@@ -1,0 +1,58 @@
+"""What can be done at the command line of the ledger's own machine?  The ``ledger`` command.
+
+Each command asks the service and prints what came of it; none decides what the ledger decides.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from ledger import __version__
+from ledger.cli import console, governing, intake, reading, running
+
+EPILOG: Final = (
+    "Exit codes: 0 done; 1 refused, with one sentence and its code on stderr; 2 the command line "
+    "or a setting does not fit; 130 interrupted. Settings are read from the environment: "
+    "LEDGER_DATABASE_URL, LEDGER_DATA_DIR, LEDGER_BASE_URL and others."
+)
+
+app = typer.Typer(
+    name="ledger",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(running.init)
+app.command()(running.serve)
+app.add_typer(intake.app, name="import")
+app.command()(reading.show)
+app.command()(reading.history)
+app.command()(running.rebuild)
+app.add_typer(governing.keys, name="keys")
+app.add_typer(governing.policy, name="policy")
+app.add_typer(governing.gate, name="gate")
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
+    if asked:
+        console.say(f"ledger {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    *,
+    _version_asked: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Keep the public record of research outputs as an append-only log of facts."""
+
+
+def main() -> None:
+    """Run the ``ledger`` command."""
+    console.run(app)

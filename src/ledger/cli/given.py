@@ -1,0 +1,63 @@
+"""What were we given?  Settings and options, checked, and the ledger that they name, opened.
+
+A value that does not fit ends the command here with one sentence, before anything is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from ledger.cli import console
+from ledger.service import Service
+from ledger.settings import Settings
+
+Answer = TypeVar("Answer")
+
+RECORD_HELP: Final = "A record's id, its handle (with or without SRCH:) or its DOI."
+Record = Annotated[str, typer.Argument(metavar="ID", help=RECORD_HELP, show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Reason = Annotated[
+    str, typer.Option(metavar="TEXT", help="Why; it stays in the log.", show_default=False)
+]
+
+
+def settings() -> Settings:
+    """Return the settings of the environment."""
+    try:
+        return Settings()
+    except ValidationError as trouble:
+        console.fail(_misfit(trouble, str(Settings.model_config["env_prefix"])), console.Exit.USAGE)
+
+
+@contextmanager
+def opened() -> Iterator[Service]:
+    """Give the ledger that the settings name; refuses NotInitialised and WrongSchema."""
+    with Service(settings()) as service:
+        yield service
+
+
+def wait(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Return what a question to the ledger answers."""
+    return asyncio.run(work)
+
+
+def fitting(shape: Any, value: str, option: str) -> str:
+    """Return an option's value if it fits; the ledger's own types say what fits."""
+    try:
+        fitted: str = TypeAdapter(shape).validate_python(value)
+    except ValidationError as trouble:
+        raise typer.BadParameter(_misfit(trouble), param_hint=option) from trouble
+    return fitted
+
+
+def _misfit(trouble: ValidationError, prefix: str = "") -> str:
+    first = trouble.errors(include_url=False)[0]
+    name = prefix + "_".join(str(step) for step in first["loc"]).upper()
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{name} {why[:1].lower()}{why[1:]}.".strip()

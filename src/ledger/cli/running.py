@@ -1,0 +1,123 @@
+"""How is a ledger made, served and kept in order?  ``ledger init``, ``serve`` and ``rebuild``.
+
+The server that runs here is one process; what it answers is the web's to say.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import Annotated, Final
+
+import typer
+import uvicorn
+
+from ledger import errors, service
+from ledger.cli import console, given
+from ledger.worker import Poison
+from projections import ROLL_CALL
+from projections.sqlite import Overtaken, ViewsBusy
+
+STOP_S_MAX: Final = 10
+"""How long a server that was told to stop lets running requests finish, in seconds."""
+WAITING_CONNECTIONS_MAX: Final = 2_048
+
+
+def init() -> None:
+    """Create the ledger that LEDGER_DATABASE_URL names; one that exists is left as it is."""
+    settings = given.settings()
+    if service.create(settings):
+        console.say(f"Created the ledger {settings.database_path}.")
+    else:
+        console.say(f"The ledger {settings.database_path} exists already; nothing was changed.")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")
+    ] = 8000,
+    *,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Print one line for each request.")
+    ] = False,
+) -> None:
+    """Serve the pages and the API until Ctrl-C; running requests are finished first."""
+    from ledger.web import create_app  # noqa: PLC0415 - big, and no other command needs it
+
+    settings = given.settings()
+    with service.Service(settings):
+        # Opened and closed once: what is wrong with the database is said before anybody connects.
+        pass
+    listening = _listen(host, port)
+    config = uvicorn.Config(
+        create_app(service.Service(settings)),
+        log_level="info" if access_log else "warning",
+        access_log=access_log,
+        timeout_graceful_shutdown=STOP_S_MAX,
+    )
+    server = _Server(config)
+    # A supervisor's stop and Ctrl-C end the same way: what runs is finished, the exit code is 0.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
+    if not server.started:
+        raise SystemExit(console.Exit.REFUSED)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS_MAX)
+    except OSError as trouble:
+        console.fail(f"Cannot listen on {host} port {port}: {trouble.strerror}.")
+
+
+class _Server(uvicorn.Server):
+    """A server that says where it listens, once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or []:
+            host, port = listening.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            console.say(f"Serving the ledger at http://{shown}:{port} (Ctrl-C stops it)")
+
+
+def rebuild(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help=f"One of {', '.join(ROLL_CALL)}; without a name, all of them.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Rebuild views from the log; readers see the old ones until the new ones are whole."""
+    if name is not None and name not in ROLL_CALL:
+        message = f"There is no view {name!r}; there are {', '.join(ROLL_CALL)}."
+        raise typer.BadParameter(message, param_hint="NAME")
+    with given.opened() as opened:
+        for view in [name] if name else ROLL_CALL:
+            _rebuild(opened, view)
+
+
+def _rebuild(opened: service.Service, view: str) -> None:
+    began = time.monotonic()
+    total = given.wait(opened.store.position())
+    try:
+        with console.progress(view, total) as told:
+            opened.projector.rebuild(view, told)
+    except Poison as poison:
+        message = f"The view {view} is as it was: {poison}."
+        raise errors.UnreadableEvent(message) from poison
+    except Overtaken:
+        console.fail(f"Another rebuild of {view} was done first; this one changed nothing.")
+    except ViewsBusy as busy:
+        raise errors.StoreUnavailable from busy
+    seconds = time.monotonic() - began
+    rate = total / seconds if seconds else 0
+    console.say(f"Rebuilt {view} from {total} events in {seconds:.1f} s ({rate:.0f} events/s).")
