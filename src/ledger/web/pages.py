@@ -1,0 +1,281 @@
+"""Which pages can a reader open?  HTML: route, query, view model, template.
+
+Reads only, and whole without scripts; the templates escape every text that a publisher wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from fastapi import FastAPI
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ledger import errors
+from ledger.events import RecordEvent
+from ledger.web import (
+    about_page,
+    corrections_page,
+    findings_page,
+    index_page,
+    problems,
+    record_page,
+    requests,
+    urls,
+    wording,
+)
+from projections import catalogue, corrections, findings
+
+if TYPE_CHECKING:
+    from ledger.service import Service
+
+HERE: Final = Path(__file__).parent
+STATIC_FILES: Final = HERE / "static"
+MACHINE_PATHS: Final = ("/v1/", "/log/", "/healthz", "/readyz", "/metrics")
+POSITION_MAX: Final = 2**53
+SEARCH_LENGTH_MAX: Final = 400
+
+
+def _fingerprint(file: str) -> str:
+    return hashlib.sha256((STATIC_FILES / file).read_bytes()).hexdigest()[:12]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    files = {f.name: _fingerprint(f.name) for f in STATIC_FILES.iterdir() if f.is_file()}
+    environment.globals |= {"urls": urls, "static": lambda file: urls.static(file, files[file])}
+    environment.filters |= {"plain": wording.plain, "day": wording.day}
+    return environment
+
+
+templates: Final = _environment()
+
+
+def routes() -> list[BaseRoute]:
+    """Return the routes of all pages and of the static files, the longer patterns first."""
+    return [
+        Route(urls.INDEX, index),
+        Route(urls.RECORD_CORRECTIONS_PAGE, record_corrections),
+        Route(urls.RECORD_PAGE, record),
+        Route(urls.CORRECTIONS_PAGE, all_corrections),
+        Route(urls.FINDINGS_PAGE, all_findings),
+        Route(urls.ABOUT_PAGE, about),
+        Route(urls.PROBLEMS, all_problems),
+        Route(urls.PROBLEM, problem),
+        Mount(urls.STATIC, StaticFiles(directory=STATIC_FILES), name="static"),
+    ]
+
+
+def include(app: FastAPI) -> None:
+    """Add the pages to an application whose ``state.service`` they read from."""
+    app.router.routes.extend(routes())
+
+
+def render(template: str, **context: Any) -> str:
+    """Return a page's HTML."""
+    return templates.get_template(template).render(**context)
+
+
+def wants_html(request: Request) -> bool:
+    """Whether a refusal of this request is best answered with a page."""
+    if request.url.path.startswith(MACHINE_PATHS):
+        return False
+    accepted = request.headers.get("accept", "*/*")
+    return "text/html" in accepted or "*/*" in accepted
+
+
+def render_refusal(request: Request, refusal: errors.Refusal) -> Response:
+    """Return the page that says what was refused and why."""
+    kind = type(refusal)
+    response = render_problem(
+        request,
+        int(problems.status_of(kind)),
+        problems.title_of(kind),
+        refusal.detail,
+        kind.code,
+    )
+    response.headers.update(problems.headers_of(refusal))
+    return response
+
+
+def render_problem(
+    request: Request, status: int, title: str, detail: str, code: str
+) -> HTMLResponse:
+    """Return an error page with a status in the dress of all pages."""
+    phrase = HTTPStatus(status).phrase
+    html = render(
+        "problem.html",
+        status=status,
+        phrase=phrase,
+        title=title,
+        # The general sentence is not said twice.
+        detail=None if detail == title else detail,
+        code=code,
+        search_again=request.url.path.startswith("/records/"),
+    )
+    return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
+
+
+def _page(request: Request, html: str, links: tuple[str, ...] = ()) -> Response:
+    """Return the page, or 304 when the reader has these very bytes."""
+    # Weak, because a proxy may compress; over the bytes, because a page has several views in it.
+    etag = f'W/"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if links:
+        headers["Link"] = ", ".join(links)
+    held = request.headers.get("if-none-match", "")
+    if etag.removeprefix("W/") in [tag.strip().removeprefix("W/") for tag in held.split(",")]:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return HTMLResponse(html, headers=headers)
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+async def _queried(view: Any, query: Any) -> Any:
+    """Ask a view for a page; refuses InvalidParameter for a cursor that it did not give out."""
+    try:
+        return await run_in_threadpool(view.page, query)
+    except ValueError as trouble:
+        raise errors.InvalidParameter(str(trouble), parameter="cursor") from trouble
+
+
+def _many(request: Request, name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(v for v in request.query_params.getlist(name) if v))
+
+
+async def _behind(request: Request) -> int | None:
+    """Return the position that the reader names if the views do not reach it in time, else None."""
+    named = request.query_params.get("position")
+    if named is None:
+        return None
+    position = requests.whole(named, "position", 0, POSITION_MAX)
+    return None if await _service(request).caught_up(position) else position
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    document = await _service(request).record(request.path_params["address"])
+    if document is None:
+        raise errors.RecordUnknown
+    return document
+
+
+# ---------------------------------------------------------------- the pages
+
+
+async def index(request: Request) -> Response:
+    """Search, facets and the list of records."""
+    behind = await _behind(request)
+    filters: dict[str, Any] = {name: _many(request, name) for name in catalogue.FILTERS}
+    filters["level"] = tuple(requests.whole(each, "level", 0, 7) for each in filters["level"])
+    query = catalogue.Query(
+        text=request.query_params.get("q", "").strip()[:SEARCH_LENGTH_MAX],
+        cursor=request.query_params.get("cursor"),
+        **filters,
+    )
+    found = await _queried(_service(request).catalogue, query)
+    shown = index_page.index(query, found)
+    return _page(request, render("index.html", page=shown, behind=behind))
+
+
+async def record(request: Request) -> Response:
+    """One record, whole."""
+    service = _service(request)
+    behind = await _behind(request)
+    document = await _document(request)
+    successor = document["superseded_by"]
+    given = record_page.Given(
+        document,
+        await service.history(document["record_id"]),
+        await run_in_threadpool(service.findings.of, document["record_id"]),
+        await service.in_force(),
+        await service.record(successor) if successor else None,
+        behind,
+    )
+    page = record_page.build(given)
+    links = [
+        f'<{page.head.address}>; rel="canonical"',
+        f'<{page.head.document_href}>; rel="alternate"; type="application/json"',
+    ]
+    if page.head.doi_href:
+        links.append(f'<{page.head.doi_href}>; rel="cite-as"')
+    return _page(request, render("record.html", page=page), tuple(links))
+
+
+async def record_corrections(request: Request) -> Response:
+    """The correction history of one record, oldest first."""
+    behind = await _behind(request)
+    document = await _document(request)
+    history = await run_in_threadpool(_service(request).corrections.of, document["record_id"])
+    page = corrections_page.record_corrections(document, history)
+    return _page(request, render("record_corrections.html", page=page, behind=behind))
+
+
+async def all_corrections(request: Request) -> Response:
+    """The corrections of all records, latest first."""
+    behind = await _behind(request)
+    view = _service(request).corrections
+    query = corrections.Query(
+        nature=_many(request, "nature"),
+        type=_many(request, "type"),
+        cursor=request.query_params.get("cursor"),
+    )
+    found = await _queried(view, query)
+    page = corrections_page.all_corrections(query, found, await run_in_threadpool(view.counts))
+    return _page(request, render("corrections.html", page=page, behind=behind))
+
+
+async def all_findings(request: Request) -> Response:
+    """The findings by rule, and those of the rules that were asked for."""
+    behind = await _behind(request)
+    view = _service(request).findings
+    query = findings.Query(rule=_many(request, "rule"), cursor=request.query_params.get("cursor"))
+    found = await _queried(view, query)
+    page = findings_page.all_findings(query, found, await run_in_threadpool(view.counts))
+    return _page(request, render("findings.html", page=page, behind=behind))
+
+
+async def about(request: Request) -> Response:
+    """What this is, what it promises and what it does not."""
+    page = about_page.build(await _service(request).in_force(), get_args(RecordEvent))
+    return _page(request, render("about.html", page=page))
+
+
+async def all_problems(request: Request) -> Response:
+    """Every refusal with its code, status and sentence."""
+    kinds = sorted(problems.every_refusal(), key=lambda kind: (problems.status_of(kind), kind.code))
+    return _page(request, render("problems.html", kinds=[_problem(kind) for kind in kinds]))
+
+
+async def problem(request: Request) -> Response:
+    """What one code of a refusal means."""
+    kind = problems.by_code(request.path_params["code"])
+    if kind is None:
+        raise errors.NoSuchPage
+    return _page(request, render("problem_type.html", problem=_problem(kind)))
+
+
+def _problem(kind: type[errors.Refusal]) -> dict[str, Any]:
+    status = problems.status_of(kind)
+    return {
+        "code": kind.code,
+        "status": int(status),
+        "phrase": status.phrase,
+        "title": problems.title_of(kind),
+        "href": urls.problem(kind.code),
+    }

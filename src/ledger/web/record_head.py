@@ -1,0 +1,111 @@
+"""What stands at the head of a record's page?  Names, warnings, and the first facts.
+
+Pure; a prefix such as RETRACTED is computed at each showing and never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.web import urls, wording
+from ledger.web.fact import Fact, counted, on_day
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What must be read before anything else; ``kind`` is standing, superseded or behind."""
+
+    kind: str
+    headline: str
+    sentence: str
+    href: str | None = None
+    link_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Names and addresses of a record, what must be read first, and its facts at a glance."""
+
+    handle: str
+    version: int
+    title: str
+    prefix: str
+    basis: str
+    address: str
+    document_href: str
+    history_href: str
+    corrections_href: str
+    doi_href: str | None
+    banners: tuple[Banner, ...]
+    facts: tuple[Fact, ...]
+
+
+def build(document: Document, successor: Document | None = None, behind: int | None = None) -> Head:
+    """Return the head of a record's page."""
+    return Head(
+        handle=document["handle"],
+        version=document["version"],
+        title=document["title"],
+        prefix=wording.TITLE_PREFIXES.get(document["corrections"]["standing"], ""),
+        basis=document["basis"],
+        address=urls.record_page(document["handle"]),
+        document_href=urls.record(document["record_id"]),
+        history_href=urls.history(document["record_id"]),
+        corrections_href=urls.record_corrections_page(document["handle"]),
+        doi_href=urls.doi(document["doi"]) if document["doi"] else None,
+        banners=banners(document, successor, behind),
+        facts=_facts(document),
+    )
+
+
+def banners(
+    document: Document, successor: Document | None = None, behind: int | None = None
+) -> tuple[Banner, ...]:
+    """Return what must be read first: standing in doubt, superseded, or a view that is behind."""
+    found = []
+    corrections = document["corrections"]
+    if corrections["standing"] != "clear":
+        headline = wording.said(wording.STANDINGS, corrections["standing"])
+        sentence = "The public notice and its reasons are in the correction history."
+        href = urls.record_corrections_page(document["handle"])
+        found.append(Banner("standing", headline, sentence, href, "Read the correction history"))
+    if document["superseded_by"]:
+        sentence = "Another record has taken this one's place; nothing here is edited any more."
+        href = urls.record_page(document["superseded_by"])
+        text = f"{successor['handle']}: {successor['title']}" if successor else "Go to that record"
+        found.append(Banner("superseded", "Superseded", sentence, href, text))
+    if behind is not None:
+        sentence = f"The views have not reached position {behind} yet; reload in a moment."
+        found.append(Banner("behind", "Catching up", sentence))
+    return tuple(found)
+
+
+def _facts(document: Document) -> tuple[Fact, ...]:
+    claims, review, doi = document["claims"], document["review"], document["doi"]
+    mean = review["mean"] if review else None
+    verdict = document["verdict"]
+    return (
+        on_day("Submitted", document["submitted_on"], "date not stated"),
+        Fact("Review score", f"{wording.score(mean)}/10" if mean else "none"),
+        Fact("Verification", level_text(document["level"]), href="#level"),
+        Fact("Gate status", verdict["label"], href="#verdict"),
+        Fact("Quality tier", document["tier"]["label"], href="#tier"),
+        counted("Verified claims", claims["verified"]),
+        counted("Source-grounded claims", claims["grounded"]),
+        _doi(doi, registered=document["provenance"]["external_record"]),
+    )
+
+
+def _doi(doi: str | None, *, registered: bool) -> Fact:
+    if doi is None:
+        return Fact("DOI", "registered, but not named by the source" if registered else "none")
+    return Fact("DOI", doi, href=urls.doi(doi), exact=True)
+
+
+def level_text(level: Mapping[str, Any]) -> str:
+    """Return a level with its number, such as ``L2, Source-grounded claims``."""
+    return f"L{level['level']}, {level['label']}"

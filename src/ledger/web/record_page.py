@@ -1,0 +1,289 @@
+"""What does a record's page show?  The view model of one record, from its public document.
+
+Pure; every sentence on the page follows from the document, the history, the findings and what is in
+force, and nothing is stored that is computed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.in_force import InForce
+from ledger.vocabulary import Gate
+from ledger.web import evaluation_rows, record_head, source_page, timeline, urls, wording
+from ledger.web.fact import Fact, at_moment, counted, on_day
+from ledger.web.record_head import Head, level_text
+from projections.findings import Finding
+
+Document = Mapping[str, Any]
+
+MEANINGS: Final = {
+    "UNVERIFIED": (
+        "No gate has settled this record. It stands on its sources alone; a score or a number of "
+        "claims cannot make it verified."
+    ),
+    "VERIFIED": (
+        "Gate 2 passed: a formal proof type-checks, or a sealed run reproduced the reported figure "
+        "within the stated tolerance. It says nothing about claims that were not run."
+    ),
+    "FALSIFIED": (
+        "A gate failed: the claim that was tested did not hold in that test. The evidence is in "
+        "the table below, dissent included."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the page follows from.
+
+    ``successor`` is the document of the record that superseded it; ``behind`` is a position that
+    the reader asked for and the views have not reached.
+    """
+
+    document: Document
+    history: Sequence[Mapping[str, Any]]
+    findings: Sequence[Finding]
+    in_force: InForce
+    successor: Document | None = None
+    behind: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Abstract:
+    """The abstract, and whose words it is in when they are not the record's own."""
+
+    text: str
+    quoted_from: str | None
+    quoted_href: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictShown:
+    """The gate verdict."""
+
+    status: str
+    label: str
+    basis: str
+    facts: tuple[Fact, ...]
+    meaning: str
+    remark: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One quality dimension that is assessed."""
+
+    label: str
+    level: str
+    stated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Tier and dimensions, and what is not assessed."""
+
+    tier: tuple[Fact, ...]
+    tier_source: str
+    dimensions: tuple[Dimension, ...]
+    unassessed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRow:
+    """One attached artifact."""
+
+    role: str
+    digest: str | None
+    href: str | None
+    media_type: str
+    size: str
+    visibility: str
+    location: str | None
+    location_href: str | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """Everything that the template of a record's page may use."""
+
+    head: Head
+    bases: dict[str, str]
+    abstract: Abstract | None
+    research_question: str | None
+    level: tuple[Fact, ...]
+    counters: tuple[Fact, ...]
+    verdict: VerdictShown
+    evaluations: tuple[evaluation_rows.EvaluationRow, ...]
+    quality: Quality
+    corrections: tuple[Fact, ...]
+    provenance: tuple[Fact, ...]
+    findings: tuple[Finding, ...]
+    artifacts: tuple[ArtifactRow, ...]
+    source: source_page.SourcePage | None
+    timeline: tuple[timeline.Entry, ...]
+
+
+def build(given: Given) -> RecordPage:
+    """Return the page of a record."""
+    document = given.document
+    source = document["source"]
+    decided_by = document["verdict"]["evaluation_id"]
+    return RecordPage(
+        head=record_head.build(document, given.successor, given.behind),
+        bases=timeline.bases(given.history),
+        abstract=_abstract(document["abstract"]),
+        research_question=document["research_question"],
+        level=_level(document),
+        counters=_counters(document["claims"]),
+        verdict=_verdict(document["verdict"], given.in_force),
+        evaluations=evaluation_rows.rows(document["evaluations"], decided_by),
+        quality=_quality(document),
+        corrections=_corrections(document),
+        provenance=_provenance(document),
+        findings=tuple(given.findings),
+        artifacts=tuple(_artifact(each, document["record_id"]) for each in document["artifacts"]),
+        source=source_page.build(source) if source else None,
+        timeline=timeline.entries(given.history),
+    )
+
+
+def _abstract(told: Mapping[str, Any] | None) -> Abstract | None:
+    if told is None:
+        return None
+    return Abstract(told["text"], told["quoted_from"], wording.link(told["quoted_from"]))
+
+
+def _level(document: Document) -> tuple[Fact, ...]:
+    source = document["claims"]["source"]
+    text = wording.said(wording.CLAIM_SOURCES, source) if source else "not stated"
+    return (
+        Fact("Paper level", level_text(document["level"])),
+        Fact("Claim record source", text),
+    )
+
+
+def _counters(claims: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """Show the three counters that are often confused always, the rest where they are known."""
+    always = ("extracted", "grounded", "verified")
+    return tuple(
+        counted(label, claims[key])
+        for key, label in wording.CLAIM_COUNTERS.items()
+        if key in always or claims[key] is not None
+    )
+
+
+def _verdict(told: Mapping[str, Any], in_force: InForce) -> VerdictShown:
+    decided = told["decided_by"]
+    by = in_force.label(Gate(decided)) if decided else "no gate; nothing is settled"
+    href = f"#{evaluation_rows.anchor(told['evaluation_id'])}" if told["evaluation_id"] else None
+    remark = None
+    if decided and decided != told["gate"]:
+        remark = (
+            "The source shows this verdict under another gate than the one whose evaluation "
+            "decided it; both are given."
+        )
+    facts = (
+        Fact("Status", told["label"]),
+        Fact("Gate", told["gate_label"]),
+        Fact("Decided by", by, href=href),
+        Fact(
+            "Reason",
+            told["reason"]["text"],
+            remark=wording.said(wording.REASONS, told["reason"]["code"]),
+        ),
+        at_moment("Evaluated", told["evaluated_at"], "not evaluated, or moment not stated"),
+    )
+    meaning = MEANINGS[told["status"]]
+    return VerdictShown(told["status"], told["label"], told["basis"], facts, meaning, remark)
+
+
+def _tier(document: Document) -> tuple[Fact, ...]:
+    facts = [
+        Fact("Tier", document["tier"]["label"]),
+        Fact("Basis", document["tier"]["basis"]),
+        Fact("Policy", document["policy"]["version"], href=f"{urls.ABOUT_PAGE}#policies"),
+    ]
+    for version, other in document["policy"]["others"].items():
+        tier = wording.said(wording.TIERS, other["tier"]).lower().replace("doi", "DOI")
+        status = wording.said(wording.STATUSES, other["status"]).lower()
+        facts.append(
+            Fact(f"Policy {version} would say", f"{tier}, L{other['level']}, counted as {status}")
+        )
+    return tuple(facts)
+
+
+def _quality(document: Document) -> Quality:
+    dimensions = document["dimensions"].values()
+    return Quality(
+        tier=_tier(document),
+        tier_source=document["tier"]["source"],
+        dimensions=tuple(
+            Dimension(each["label"], each["level"], each["source"] == "stated")
+            for each in dimensions
+            if each["level"] != "UNASSESSED"
+        ),
+        unassessed=tuple(each["label"] for each in dimensions if each["level"] == "UNASSESSED"),
+    )
+
+
+def _corrections(document: Document) -> tuple[Fact, ...]:
+    told, contracts = document["corrections"], document["contracts"]
+    return (
+        Fact("Status", told["state"]),
+        Fact("Correction count", f"{told['count']:,}"),
+        on_day("Last corrected", told["last_corrected_on"], "never"),
+        Fact("Standing", wording.said(wording.STANDINGS, told["standing"])),
+        Fact("Manifest contract", contracts["manifest"], exact=True),
+        Fact("Correction contract", contracts["corrections"], exact=True),
+    )
+
+
+def _provenance(document: Document) -> tuple[Fact, ...]:
+    told = document["provenance"]
+    lineage = told["claim_lineage"]
+    return (
+        Fact("Publisher", document["publisher"]),
+        Fact("Kind", wording.said(wording.KINDS, document["kind"])),
+        Fact("Public provenance", level_text(told)),
+        Fact("Report artifact", "Available" if told["report_artifact"] else "Not available"),
+        Fact("External record", "Registered" if told["external_record"] else "Not registered"),
+        Fact(
+            "Claim lineage",
+            "not known"
+            if lineage is None
+            else f"{wording.count(lineage, 'source-grounded claim')}, as a total",
+        ),
+        Fact("Review method", told["review_method"] or "not stated"),
+        Fact(
+            "Submission",
+            f"{document['submission']['number']}",
+            remark=document["submission"]["digest"],
+        ),
+        Fact(
+            "Quality guide",
+            "How to read scores, claims and verdicts",
+            href=f"{urls.ABOUT_PAGE}#words",
+        ),
+        Fact("Provenance contract", document["contracts"]["provenance"], exact=True),
+        Fact("Note", document["note"] or "none"),
+    )
+
+
+def _artifact(told: Mapping[str, Any], record_id: str) -> ArtifactRow:
+    digest = told["digest"]
+    fetchable = digest and told["visibility"] == "public" and told["basis"] == "checked"
+    return ArtifactRow(
+        role=wording.plain(told["role"]),
+        digest=digest,
+        href=urls.artifact(record_id, digest) if fetchable else None,
+        media_type=told["media_type"] or "not stated",
+        size=wording.size(told["size_bytes"]) if told["size_bytes"] is not None else "not stated",
+        visibility=wording.plain(told["visibility"]),
+        location=told["location"],
+        location_href=wording.link(told["location"]),
+        basis=told["basis"],
+    )

@@ -1,0 +1,194 @@
+"""Where is everything?  Every path of the service, and the function that builds it.
+
+Pages, API and log alike; no other module may write a path by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from ledger.vocabulary import HANDLE_PREFIX
+
+# A record is named by its id, its handle (with or without prefix) or its DOI, which holds slashes:
+# so every name is a path, and the longer patterns must be registered before the shorter ones.
+NAME: Final = "{address:path}"
+
+# ---------------------------------------------------------------- pages
+
+INDEX: Final = "/"
+RECORD_PAGE: Final = f"/records/{NAME}"
+RECORD_CORRECTIONS_PAGE: Final = f"/records/{NAME}/corrections"
+CORRECTIONS_PAGE: Final = "/corrections"
+FINDINGS_PAGE: Final = "/findings"
+ABOUT_PAGE: Final = "/about"
+STATIC: Final = "/static"
+PROBLEMS: Final = "/problems"
+PROBLEM: Final = "/problems/{code}"
+
+# ---------------------------------------------------------------- the API
+
+RECORDS: Final = "/v1/records"
+RECORD: Final = f"{RECORDS}/{NAME}"
+HISTORY: Final = f"{RECORD}/history"
+RECORD_CORRECTIONS: Final = f"{RECORD}/corrections"
+RECORD_FINDINGS: Final = f"{RECORD}/findings"
+EVALUATIONS: Final = f"{RECORD}/evaluations"
+DIFF: Final = f"{RECORD}/diff"
+SUBMISSIONS: Final = f"{RECORD}/submissions"
+ARTIFACTS: Final = f"{RECORD}/artifacts"
+GATE_EVALUATIONS: Final = f"{RECORD}/gate-evaluations"
+REGISTRATIONS: Final = f"{RECORD}/registrations"
+REVIEWS: Final = f"{RECORD}/reviews"
+CLAIMS: Final = f"{RECORD}/claims"
+SUPERSESSION: Final = f"{RECORD}/supersession"
+DOCUMENT: Final = f"{RECORD}/{{document}}.json"
+ARTIFACT: Final = f"{ARTIFACTS}/{{digest}}"
+STATUS: Final = "/v1/status"
+CORRECTIONS: Final = "/v1/corrections"
+FINDINGS: Final = "/v1/findings"
+CONFLICTS: Final = "/v1/conflicts"
+EVENTS: Final = "/v1/events"
+EVENT: Final = "/v1/events/{position}"
+RECEIPT: Final = "/v1/events/{position}/receipt"
+GATES: Final = "/v1/gates"
+POLICIES: Final = "/v1/policies"
+KEYS: Final = "/v1/keys"
+KEY: Final = "/v1/keys/{key_id}"
+SCHEMAS: Final = "/schemas"
+SCHEMA: Final = "/schemas/{name}"
+OPENAPI: Final = "/v1/openapi.json"
+
+# ---------------------------------------------------------------- the log and the machine room
+
+CHECKPOINT: Final = "/log/checkpoint"
+TILE: Final = "/log/tile/{tile:path}"
+HEALTHZ: Final = "/healthz"
+READYZ: Final = "/readyz"
+METRICS: Final = "/metrics"
+
+DOI_RESOLVER: Final = "https://doi.org/"
+
+Parameters = Mapping[str, str | int | Sequence[str | int] | None]
+
+
+def name(id_: str) -> str:
+    """Return a record's name as it stands in a path, quoted; a handle without its prefix."""
+    return quote(id_.removeprefix(HANDLE_PREFIX), safe="/")
+
+
+def filled(pattern: str, id_: str) -> str:
+    """Return a pattern with the record's name in it: ``filled(HISTORY, handle)``."""
+    return pattern.replace(NAME, name(id_))
+
+
+def with_query(path: str, parameters: Parameters) -> str:
+    """Return the path with a query string; parameters that are None or empty are left out."""
+    kept = {key: value for key, value in parameters.items() if value not in (None, "", (), [])}
+    return f"{path}?{urlencode(kept, doseq=True)}" if kept else path
+
+
+def index(**parameters: str | int | Sequence[str | int] | None) -> str:
+    """Return the address of the index under a search and filters."""
+    return with_query(INDEX, parameters)
+
+
+def record_page(id_: str) -> str:
+    """Return the address of a record's page."""
+    return filled(RECORD_PAGE, id_)
+
+
+def record_corrections_page(id_: str) -> str:
+    """Return the address of the page with a record's correction history."""
+    return filled(RECORD_CORRECTIONS_PAGE, id_)
+
+
+def corrections_page(**parameters: str | int | Sequence[str | int] | None) -> str:
+    """Return the address of the page of all corrections."""
+    return with_query(CORRECTIONS_PAGE, parameters)
+
+
+def findings_page(**parameters: str | int | Sequence[str | int] | None) -> str:
+    """Return the address of the page of all findings."""
+    return with_query(FINDINGS_PAGE, parameters)
+
+
+def problem(code: str) -> str:
+    """Return the address of the page that explains a refusal's code."""
+    return PROBLEM.replace("{code}", quote(code, safe=""))
+
+
+def static(file: str, fingerprint: str | None = None) -> str:
+    """Return the address of a static file; the fingerprint changes when its bytes do."""
+    return with_query(f"{STATIC}/{quote(file)}", {"v": fingerprint})
+
+
+def record(id_: str) -> str:
+    """Return the address of a record's public view."""
+    return filled(RECORD, id_)
+
+
+def history(id_: str) -> str:
+    """Return the address of a record's events."""
+    return filled(HISTORY, id_)
+
+
+def record_corrections(id_: str) -> str:
+    """Return the address of a record's correction history."""
+    return filled(RECORD_CORRECTIONS, id_)
+
+
+def evaluations(id_: str) -> str:
+    """Return the address of a record's evaluations."""
+    return filled(EVALUATIONS, id_)
+
+
+def document(id_: str, document_: str) -> str:
+    """Return the address of a public contract document, such as ``gate-verdict``."""
+    return filled(DOCUMENT, id_).replace("{document}", quote(document_, safe=""))
+
+
+def artifact(id_: str, digest: str) -> str:
+    """Return the address of the bytes of a record's artifact."""
+    return filled(ARTIFACT, id_).replace("{digest}", quote(digest, safe=":"))
+
+
+def records(**parameters: str | int | Sequence[str | int] | None) -> str:
+    """Return the address of the list of records."""
+    return with_query(RECORDS, parameters)
+
+
+def corrections(**parameters: str | int | Sequence[str | int] | None) -> str:
+    """Return the address of the list of all corrections."""
+    return with_query(CORRECTIONS, parameters)
+
+
+def findings(**parameters: str | int | Sequence[str | int] | None) -> str:
+    """Return the address of the list of all findings."""
+    return with_query(FINDINGS, parameters)
+
+
+def events(**parameters: str | int | Sequence[str | int] | None) -> str:
+    """Return the address of the log's events."""
+    return with_query(EVENTS, parameters)
+
+
+def event(position: int) -> str:
+    """Return the address of one event of the log."""
+    return EVENT.replace("{position}", str(position))
+
+
+def receipt(position: int) -> str:
+    """Return the address of the receipt of one event."""
+    return RECEIPT.replace("{position}", str(position))
+
+
+def schema(name_: str) -> str:
+    """Return the address of a published schema."""
+    return SCHEMA.replace("{name}", quote(name_, safe=""))
+
+
+def doi(value: str) -> str:
+    """Return the address at which a DOI resolves."""
+    return DOI_RESOLVER + quote(value, safe="/:;()._-")
