@@ -1,4 +1,4 @@
-"""A real ledger for a test: SQLite in a folder of its own, the real application, a client with a key."""
+"""A real ledger for a test: SQLite in its own folder, the real application, a client."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ class Api:
     def post(self, record: str, part: str, body: Any, etag: str | None = None) -> httpx.Response:
         """Append to a record, by default to the version that it has now."""
         etag = etag or self.etag(record)
-        return self.client.post(f"/v1/records/{record}/{part}", json=body, headers=self.headers(etag))
+        return self.client.post(
+            f"/v1/records/{record}/{part}", json=body, headers=self.headers(etag)
+        )
 
     def upload(self, record: str, role: str, raw: bytes, **headers: str) -> httpx.Response:
         """Upload and attach an artifact."""

@@ -1,4 +1,4 @@
-"""How do the rooms come together?  Settings become store, ledger, views and projector, in one place.
+"""How do the rooms come together?  Settings become store, ledger, views and projector, here.
 
 The composition root: the only room that hands a projection's fold to the write side.
 """
@@ -42,6 +42,12 @@ def create(settings: Settings) -> bool:
 
 class Service:
     """An opened ledger: everything that doors need, from ``with Service(settings) as service``."""
+
+    store: sqlite.SQLiteStore
+    views: Views
+    ledger: Ledger
+    artifacts: Artifacts
+    projector: Projector
 
     view_name: Final = public_view.NAME
 

@@ -1,4 +1,7 @@
-"""What can be set?  Every setting: its name, its default, one sentence; read from the environment once."""
+"""What can be set?  Every setting: its name, its default, one sentence.
+
+Read from the environment once, and nowhere else in the house.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from given_service import RESULTS, SCRIPT, Api, api, digest_of
 
+from given_service import RESULTS, SCRIPT, Api, api, digest_of
 from ledger.vocabulary import Scope
 
 
@@ -39,7 +39,9 @@ def test_a_record_is_found_by_id_handle_and_doi_alike(ledger: Api) -> None:
     doi = "10.5281/zenodo.4242"
     assert ledger.post(receipt["handle"], "registrations", {"value": doi}).status_code == 201
     bare = receipt["handle"].removeprefix("SRCH:")
-    views = [ledger.view(address) for address in (receipt["record_id"], receipt["handle"], bare, doi)]
+    views = [
+        ledger.view(address) for address in (receipt["record_id"], receipt["handle"], bare, doi)
+    ]
     assert views[0]["doi"] == doi
     assert all(view == views[0] for view in views)
 
@@ -62,11 +64,15 @@ def test_a_verdict_needs_its_artifacts_and_then_stands_until_it_is_withdrawn(led
     view = ledger.view(record)
     assert (view["verdict"]["status"], view["level"]["level"]) == ("UNVERIFIED", 2)
     assert view["verdict"]["reason"]["code"] == "withdrawn"
-    states = [e["state"] for e in ledger.client.get(f"/v1/records/{record}/evaluations").json()["items"]]
+    states = [
+        e["state"] for e in ledger.client.get(f"/v1/records/{record}/evaluations").json()["items"]
+    ]
     assert states == ["withdrawn", "counting"]
 
 
-def test_an_outcome_that_disagrees_with_its_figures_is_refused_and_changes_nothing(ledger: Api) -> None:
+def test_an_outcome_that_disagrees_with_its_figures_is_refused_and_changes_nothing(
+    ledger: Api,
+) -> None:
     record = ledger.submit().json()["record_id"]
     ledger.upload(record, "repro-script", SCRIPT)
     ledger.upload(record, "repro-results", RESULTS)
@@ -98,7 +104,9 @@ def test_a_correction_changes_the_view_and_stays_in_the_history(ledger: Api) -> 
         f"/v1/records/{record}/corrections",
         headers={"Ledger-Position": answer.headers["Ledger-Position"]},
     ).json()["items"]
-    assert [(c["nature"], c["public_note"]) for c in listed] == [("correction", "The title was wrong.")]
+    assert [(c["nature"], c["public_note"]) for c in listed] == [
+        ("correction", "The title was wrong.")
+    ]
     history = ledger.client.get(f"/v1/records/{record}/history").json()["items"]
     assert [(e["version"], e["type"]) for e in history] == [
         (1, "record.submitted"),

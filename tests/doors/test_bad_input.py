@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from given_service import Api, api
 
 SCRIPT_TAG = "<script>alert('x')</script>"
@@ -67,7 +68,9 @@ BODIES = {
     "not UTF-8": b'{"content":{"title":"\xff\xfe","publisher":"P"}}',
     "deep nesting": "[" * 100_000 + "]" * 100_000,
     "deep nesting inside": '{"content":' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}",
-    "a huge number": '{"content":{"title":"T","publisher":"P"},"claims":{"grounded":' + "9" * 5_000 + "}}",
+    "a huge number": '{"content":{"title":"T","publisher":"P"},"claims":{"grounded":'
+    + "9" * 5_000
+    + "}}",
 }
 
 
@@ -184,7 +187,9 @@ def test_a_misspelled_or_broken_parameter_is_refused(ledger: Api) -> None:
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter"), path
 
 
-@pytest.mark.parametrize("query", ['"', "NEAR(", "a OR", "*", "col:", "-", "'; DROP", "\x00", "((((", "^"])
+@pytest.mark.parametrize(
+    "query", ['"', "NEAR(", "a OR", "*", "col:", "-", "'; DROP", "\x00", "((((", "^"]
+)
 def test_a_search_takes_any_text(ledger: Api, query: str) -> None:
     answer = ledger.client.get("/v1/records", params={"q": query})
     assert answer.status_code == 200, answer.text

@@ -8,8 +8,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from given_service import RESULTS, SCRIPT, Api, api
 
+from given_service import RESULTS, SCRIPT, Api, api
 from ledger import errors
 from ledger.web import problems
 

@@ -1,6 +1,6 @@
 """Which appends does the API take?  A table: path, body, scope, what it does, what it may refuse.
 
-Every append is answered by its receipt; a retry under the same Idempotency-Key gets the same answer.
+Every append is answered by its receipt; a retry under the same key gets the same answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How does a refusal look over HTTP?  One table from refusals to statuses, and problem+json (RFC 9457).
+"""How does a refusal look over HTTP?  One table to statuses, and problem+json (RFC 9457).
 
 Nothing else in the house knows an HTTP status of a refusal; no traceback ever leaves here.
 """

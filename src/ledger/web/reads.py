@@ -1,4 +1,4 @@
-"""What can be asked of the ledger over HTTP?  The current view, lists, history, corrections, findings.
+"""What can be asked over HTTP?  The current view, lists, history, corrections, findings.
 
 Reads are open, answered from stored bytes, and change nothing; cursors are opaque, never offsets.
 """
@@ -6,7 +6,8 @@ Reads are open, answered from stored bytes, and change nothing; cursors are opaq
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -19,7 +20,10 @@ from ledger import errors
 from ledger.vocabulary import moment_text
 from ledger.web import problems, requests
 from projections import catalogue, corrections, findings
+from projections.catalogue import Catalogue
+from projections.corrections import Corrections
 from projections.cursor import LIMIT_DEFAULT, LIMIT_MAX
+from projections.findings import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,35 +40,65 @@ NO_CACHE: Final = "no-cache"
 _FILTERS: Final = ("status", "tier", "level", "kind", "publisher", "state", "standing", "basis")
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One read of the API: where, by what, and which query parameters and refusals it has."""
+
+    path: str
+    name: str
+    act: Callable[[Request], Awaitable[Response]]
+    query: dict[str, str]
+    refusals: tuple[type[errors.Refusal], ...]
+
+
+def _table(reads: _Reads) -> tuple[Read, ...]:
+    """Return every read; more exact paths stand before the record's own."""
+    page = {"cursor": "string", "limit": "integer"}
+    filters = dict.fromkeys(_FILTERS, "array")
+    since = {"after": "integer", "limit": "integer"}
+    bad = (errors.InvalidParameter,)
+    late = (*bad, errors.ProjectionBehind)
+    named = (*bad, errors.RecordUnknown)
+    lists = (*named, errors.ProjectionBehind)
+    return (
+        Read("/v1/records", "list-records", reads.listing, {"q": "string"} | filters | page, late),
+        Read(
+            "/v1/corrections",
+            "list-corrections",
+            reads.corrections,
+            {"nature": "array", "type": "array"} | page,
+            late,
+        ),
+        Read("/v1/findings", "list-findings", reads.findings, {"rule": "array"} | page, late),
+        Read(RECORD + "/history", "history", reads.history, since, named),
+        Read(RECORD + "/corrections", "corrections-of-record", reads.corrections_of, {}, lists),
+        Read(RECORD + "/findings", "findings-of-record", reads.findings_of, {}, lists),
+        Read(RECORD + "/evaluations", "evaluations-of-record", reads.evaluations_of, {}, named),
+        Read(
+            RECORD + "/artifacts/{digest}",
+            "artifact",
+            reads.artifact,
+            {},
+            (*named, errors.ArtifactUnknown),
+        ),
+        Read(RECORD, "current-view", reads.record, {}, named),
+    )
+
+
 def router(service: Service) -> APIRouter:
     """Return the routes of all reads over a service."""
     routes = APIRouter()
-    reads = _Reads(service)
-    page = {"cursor": "string", "limit": "integer"}
-    wait = (errors.ProjectionBehind,)
-    bad = (errors.InvalidParameter,)
-    named = (errors.RecordUnknown, *bad)
-    for path, read, name, query, refusals in (
-        ("/v1/records", reads.listing, "list-records", {"q": "string", **dict.fromkeys(_FILTERS, "array"), **page}, (*bad, *wait)),
-        ("/v1/corrections", reads.corrections, "list-corrections", {"nature": "array", "type": "array", **page}, (*bad, *wait)),
-        ("/v1/findings", reads.findings, "list-findings", {"rule": "array", **page}, (*bad, *wait)),
-        (RECORD + "/history", reads.history, "history", {"after": "integer", "limit": "integer"}, named),
-        (RECORD + "/corrections", reads.corrections_of, "corrections-of-record", {}, (*named, *wait)),
-        (RECORD + "/findings", reads.findings_of, "findings-of-record", {}, (*named, *wait)),
-        (RECORD + "/evaluations", reads.evaluations_of, "evaluations-of-record", {}, named),
-        (RECORD + "/artifacts/{digest}", reads.artifact, "artifact", {}, (errors.ArtifactUnknown, *named)),
-        (RECORD, reads.record, "current-view", {}, named),
-    ):  # fmt: skip
+    for read in _table(_Reads(service)):
         routes.add_api_route(
-            path,
-            read,
+            read.path,
+            read.act,
             methods=["GET"],
-            operation_id=name,
-            summary=(read.__doc__ or "").strip().splitlines()[0],
+            operation_id=read.name,
+            summary=(read.act.__doc__ or "").strip().splitlines()[0],
             tags=["reads"],
             response_class=Response,
-            responses=_documented(name, refusals),
-            openapi_extra={"parameters": [_parameter(*each) for each in query.items()]},
+            responses=_documented(read.name, read.refusals),
+            openapi_extra={"parameters": [_parameter(*each) for each in read.query.items()]},
         )
     return routes
 
@@ -139,7 +173,7 @@ class _Reads:
         """Return a record's correction history, oldest first."""
         requests.query(request, {})
         record_id = await self._record_id(request)
-        await self._caught_up(request, corrections.NAME)
+        await self._caught_up(request, Corrections.NAME)
         rows = self.service.corrections.of(record_id)
         return _json({"items": [asdict(row) for row in rows]})
 
@@ -147,7 +181,7 @@ class _Reads:
         """Return the contradictions that the rules find on a record."""
         requests.query(request, {})
         record_id = await self._record_id(request)
-        await self._caught_up(request, findings.NAME)
+        await self._caught_up(request, Findings.NAME)
         rows = self.service.findings.of(record_id)
         return _json({"items": [asdict(row) for row in rows]})
 
@@ -158,7 +192,11 @@ class _Reads:
         digest = request.path_params["digest"]
         for attached in view["artifacts"]:
             public = attached["visibility"] == "public"
-            if attached["digest"] == digest and public and self.service.artifacts.size(digest) is not None:
+            if (
+                attached["digest"] == digest
+                and public
+                and self.service.artifacts.size(digest) is not None
+            ):
                 return FileResponse(
                     self.service.artifacts.path(digest),
                     media_type=attached["media_type"] or "application/octet-stream",
@@ -175,7 +213,7 @@ class _Reads:
         """Return records, newest first, by words and filters, with facet counts."""
         known = {"q": False, **dict.fromkeys(_FILTERS, True), "cursor": False, "limit": False}
         given = requests.query(request, known)
-        await self._caught_up(request, catalogue.NAME)
+        await self._caught_up(request, Catalogue.NAME)
         filters: dict[str, Any] = {name: tuple(given.get(name, ())) for name in _FILTERS}
         filters["level"] = tuple(requests.whole(level, "level", 0, 7) for level in filters["level"])
         query = catalogue.Query(text=given.get("q", [""])[0], **filters, **_page(given))
@@ -185,7 +223,7 @@ class _Reads:
         """Return corrections of all records, newest first."""
         known = {"nature": True, "type": True, "cursor": False, "limit": False}
         given = requests.query(request, known)
-        await self._caught_up(request, corrections.NAME)
+        await self._caught_up(request, Corrections.NAME)
         query = corrections.Query(
             nature=tuple(given.get("nature", ())), type=tuple(given.get("type", ())), **_page(given)
         )
@@ -194,11 +232,13 @@ class _Reads:
     async def findings(self, request: Request) -> Response:
         """Return findings on all records, newest first, with counts by rule."""
         given = requests.query(request, {"rule": True, "cursor": False, "limit": False})
-        await self._caught_up(request, findings.NAME)
+        await self._caught_up(request, Findings.NAME)
         query = findings.Query(rule=tuple(given.get("rule", ())), **_page(given))
         return self._page(request, given, self.service.findings, query)
 
-    def _page(self, request: Request, given: Mapping[str, list[str]], view: Any, query: Any) -> Response:
+    def _page(
+        self, request: Request, given: Mapping[str, list[str]], view: Any, query: Any
+    ) -> Response:
         try:
             page = view.page(query)
         except ValueError as trouble:
@@ -210,7 +250,9 @@ class _Reads:
         for relation, cursor in (("next", page.next), ("prev", page.previous)):
             if cursor is not None:
                 kept = {**given, "cursor": [cursor]}
-                links.append(f'<{request.url.path}?{urlencode(kept, doseq=True)}>; rel="{relation}"')
+                links.append(
+                    f'<{request.url.path}?{urlencode(kept, doseq=True)}>; rel="{relation}"'
+                )
         return _json(body | {"next": page.next}, {"Link": ", ".join(links)} if links else {})
 
     async def _record_id(self, request: Request) -> str:

@@ -28,6 +28,7 @@ BODY_BYTES_MAX: Final = 1_048_576
 ERRORS_SHOWN: Final = 20
 _ETAG = re.compile(r'"(\d{1,18})(?:\.\d{1,18})?"\Z')
 _KEY = re.compile(r"[!-~]{1,255}\Z")
+_WHOLE = re.compile(r"[0-9]{1,18}\Z")
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]{44}):\Z")
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -62,7 +63,7 @@ async def body(request: Request, shape: type[Shape]) -> Shape:
 
 
 def fitting(form: Mapping[str, str], shape: type[Shape]) -> Shape:
-    """Return parameters as ``shape``; refuses InvalidParameter naming the first that does not fit."""
+    """Return parameters as ``shape``; refuses InvalidParameter naming the first misfit."""
     try:
         return shape.model_validate_json(json.dumps(form))
     except ValidationError as trouble:
@@ -80,7 +81,9 @@ def _refused(trouble: ValidationError) -> errors.Refusal:
         for each in found[:ERRORS_SHOWN]
     ]
     message = f"The body does not fit at {told[0]['pointer']}: {told[0]['message']}."
-    return errors.InvalidBody(_plain(message), errors=[{k: _plain(v) for k, v in t.items()} for t in told])
+    return errors.InvalidBody(
+        _plain(message), errors=[{k: _plain(v) for k, v in t.items()} for t in told]
+    )
 
 
 def _plain(text: str) -> str:
@@ -162,7 +165,7 @@ def query(request: Request, known: Mapping[str, bool]) -> dict[str, list[str]]:
 
 def whole(value: str, name: str, lowest: int, highest: int) -> int:
     """Return a whole number within bounds; refuses InvalidParameter."""
-    if not (value.isascii() and value.isdigit() and len(value) < 19) or not lowest <= int(value) <= highest:  # noqa: PLR2004
+    if not _WHOLE.match(value) or not lowest <= int(value) <= highest:
         message = f"{name} is a whole number from {lowest} to {highest}."
         raise errors.InvalidParameter(message, parameter=name)
     return int(value)
