@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ledger import actors
 from ledger.application import OPERATOR
 from ledger.cli import console, given
+from ledger.service import Service
 from ledger.vocabulary import ActorId, Gate, Line, PolicyVersion, Prose, Scope, now
+from projections import ROLL_CALL
+
+PATIENCE_S: Final = 0.5
 
 keys = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
 policy = typer.Typer(help="Say under which policy version records are shown.", no_args_is_help=True)
@@ -27,6 +31,17 @@ class Basis(StrEnum):
 
     CHECKED = "checked"
     STATED = "stated"
+
+
+def _let_views_follow(opened: Service, position: int) -> None:
+    """Derive every view anew; if this is cut short, whichever process comes next goes on."""
+    with console.progress("deriving the views anew", len(ROLL_CALL)) as told:
+        for number, view in enumerate(ROLL_CALL, start=1):
+            while not opened.projector.wait(view, position, PATIENCE_S):
+                if trouble := opened.projector.status()[view]["error"]:
+                    console.note(f"The view {view} has stopped: {trouble}")
+                    break
+            told(number, len(ROLL_CALL))
 
 
 @keys.command("create")
@@ -99,6 +114,7 @@ def adopt_policy(
     why = given.fitting(Prose, reason, "--reason")
     with given.opened() as opened:
         receipt = given.wait(opened.ledger.adopt_policy(version, basis.value, why, OPERATOR))
+        _let_views_follow(opened, receipt.position)
     console.say(
         f"Since position {receipt.position}, policy {version} is in force for {basis} records."
     )
@@ -122,4 +138,5 @@ def activate_gate(
     day = (on or now()).date()
     with given.opened() as opened:
         receipt = given.wait(opened.ledger.activate_gate(which, day, OPERATOR, called))
+        _let_views_follow(opened, receipt.position)
     console.say(f"Since position {receipt.position}, {which} is live as of {day}.")

@@ -5,6 +5,7 @@ The server that runs here is one process; what it answers is the web's to say.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -72,7 +73,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS_MAX)
     except OSError as trouble:
-        console.fail(f"Cannot listen on {host} port {port}: {trouble.strerror}.")
+        console.fail(f"Cannot listen on {host} port {port}: {os.strerror(trouble.errno or 0)}.")
 
 
 class _Server(uvicorn.Server):
@@ -90,7 +91,7 @@ def rebuild(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help=f"One of {', '.join(ROLL_CALL)}; without a name, all of them.",
             show_default=False,
         ),

@@ -5,6 +5,7 @@ Assembled here, and nowhere else; every refusal leaves as problem+json, or as a 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,8 +57,12 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        with service:
+        # Opening and closing wait for files and threads, which is nothing for the event loop.
+        await asyncio.to_thread(service.__enter__)
+        try:
             yield
+        finally:
+            await asyncio.to_thread(service.__exit__, None, None, None)
 
     app = FastAPI(
         title="Record ledger",
