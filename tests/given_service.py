@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import uvicorn
-from starlette.testclient import TestClient
 
 from ledger.service import Service, create
 from ledger.settings import Settings
@@ -125,14 +124,6 @@ class Api:
 
 
 @contextmanager
-def api(folder: Path, **changes: Any) -> Iterator[Api]:
-    """Give a client of the application over a new ledger, in this process."""
-    service = founded(folder, **changes)
-    with TestClient(create_app(service), raise_server_exceptions=False) as client:
-        yield Api(client, service)
-
-
-@contextmanager
 def served(service: Service) -> Iterator[str]:
     """Give the address of a real server over a service, on a free port of this machine."""
     config = uvicorn.Config(create_app(service), host="127.0.0.1", port=0, log_level="error")
@@ -151,3 +142,11 @@ def served(service: Service) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+@contextmanager
+def api(folder: Path, **changes: Any) -> Iterator[Api]:
+    """Give a client of a real server over a new ledger in ``folder``."""
+    service = founded(folder, **changes)
+    with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
+        yield Api(client, service)

@@ -254,12 +254,6 @@ class ClaimsOutOfOrder(RuleBroken):
     code = "claims-out-of-order"
 
 
-class ReviewWithoutScores(RuleBroken):
-    """A review needs the three reviewers' scores; a bare mean can only be stated by an import."""
-
-    code = "review-without-scores"
-
-
 class ArtifactAlreadyAttached(Conflict):
     """This artifact is attached in this role already."""
 

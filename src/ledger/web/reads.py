@@ -98,7 +98,7 @@ def router(service: Service) -> APIRouter:
             tags=["reads"],
             response_class=Response,
             responses=_documented(read.name, read.refusals),
-            openapi_extra={"parameters": [_parameter(*each) for each in read.query.items()]},
+            openapi_extra={"parameters": _parameters(read)},
         )
     return routes
 
@@ -114,14 +114,19 @@ def _documented(name: str, refusals: tuple[type[errors.Refusal], ...]) -> dict[i
     return {**ok, **problems.documented((*refusals, errors.StoreUnavailable))}
 
 
-def _parameter(name: str, kind: str) -> dict[str, Any]:
+def _parameters(read: Read) -> list[dict[str, Any]]:
+    highest = HISTORY_LIMIT_MAX if "after" in read.query else LIMIT_MAX
+    return [_parameter(name, kind, highest) for name, kind in read.query.items()]
+
+
+def _parameter(name: str, kind: str, highest: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": kind}
     if kind == "array":
         schema["items"] = {"type": "string"}
     if kind == "integer":
         schema |= {"minimum": 0 if name == "after" else 1}
         if name == "limit":
-            schema["maximum"] = LIMIT_MAX
+            schema["maximum"] = highest
     return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
@@ -155,12 +160,11 @@ class _Reads:
         record_id = await self._record_id(request)
         rows = await self.service.store.stream(record_id, after, limit + 1)
         body = b'{"items":[' + b",".join(map(_event_json, rows[:limit])) + b"]}"
-        more = {"after": str(rows[limit - 1].originator_version), "limit": str(limit)}
-        return Response(
-            body,
-            media_type=JSON,
-            headers=_next(request, more) if len(rows) > limit else {},
-        )
+        headers = {"Cache-Control": NO_CACHE}
+        if len(rows) > limit:
+            more = {"after": rows[limit - 1].originator_version, "limit": limit}
+            headers["Link"] = f'<{request.url.path}?{urlencode(more)}>; rel="next"'
+        return Response(body, media_type=JSON, headers=headers)
 
     async def evaluations_of(self, request: Request) -> Response:
         """Return every gate evaluation of a record, in order, with the state of each."""
@@ -284,10 +288,6 @@ def _limit(given: Mapping[str, list[str]], highest: int = LIMIT_MAX) -> int:
 
 def _page(given: Mapping[str, list[str]]) -> dict[str, Any]:
     return {"limit": _limit(given), "cursor": given.get("cursor", [None])[0]}
-
-
-def _next(request: Request, more: dict[str, str]) -> dict[str, str]:
-    return {"Link": f'<{request.url.path}?{urlencode(more)}>; rel="next"'}
 
 
 def _json(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
