@@ -60,9 +60,6 @@ HEADER_LABELS: Final = (
     "Kind",
 )
 TEXTS: Final = frozenset({ABSTRACT, QUESTION})
-CLOSING_LABELS: Final = frozenset({"Provenance contract", "Note"})
-"""Labels at the foot of a page: a page that breaks off in one of them has lost nothing else."""
-
 LABEL_MAX: Final = 200
 
 _NAVIGATION: Final = frozenset({"Index", "Research", "Verification", "About"})
@@ -110,6 +107,13 @@ def is_navigation(line: str) -> bool:
     """Whether a line is the site's navigation bar."""
     words = {piece.strip(" \u00a0\u25be\u25bc") for piece in line.split("|")}
     return len(words & _NAVIGATION) > 1
+
+
+def closes_a_page(label: str | None, value: str) -> bool:
+    """Whether a value can be the whole last one of a page, and not the stump of a longer one."""
+    if label == "Provenance contract":
+        return bool(re.fullmatch(_CONTRACT, value))
+    return label == "Note" and value.endswith((".", "!", "?"))
 
 
 def is_like_a_heading(line: str) -> bool:

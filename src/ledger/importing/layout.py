@@ -208,6 +208,6 @@ def _breaks_off(layout: Layout, lines: list[Numbered]) -> int | None:
     if not line.strip() or form.row(line):
         return None
     at = next((f for f in layout.stated if f.line == number), None)
-    if at is None or (at.section == form.PROVENANCE and at.label in form.CLOSING_LABELS):
+    if at is None or (at.section == form.PROVENANCE and form.closes_a_page(at.label, at.value)):
         return None
     return number
