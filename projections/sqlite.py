@@ -122,16 +122,22 @@ class Views:
             tables.move(writer, name, checkpoint)
 
     def apply(
-        self, projection: type[Projection], touched: Iterable[Folded], reached: Checkpoint
+        self,
+        projection: type[Projection],
+        touched: Iterable[Folded],
+        reached: Checkpoint,
+        after: int = 0,
     ) -> bool:
         """Replace the rows of the touched records and move the checkpoint, in one transaction.
 
-        Changes nothing and returns False when the view has reached that position already, so that
-        neither a replay nor a second process can put older rows over newer ones.
+        ``touched`` are the records with events behind position ``after``.  Changes nothing and
+        returns False when the view has reached that position already, or is not as far as
+        ``after``: neither a replay nor a second process can put older rows over newer ones, or
+        leave a gap.
         """
         written = [(record, projection.rows(record)) for record in touched]
         with self.writing() as writer:
-            if tables.checkpoint(writer, projection.NAME).position >= reached.position:
+            if not after <= tables.checkpoint(writer, projection.NAME).position < reached.position:
                 return False
             for table in projection.TABLES:
                 table.replace(writer, table.name, written)

@@ -175,7 +175,8 @@ def test_walking_by_cursor_meets_every_record_once_while_others_come_in(
 ) -> None:
     for number in range(1, 24):
         shelf.put(number, submitted(f"Title {number}"))
-    met, cursor, number = [], None, 23
+    met: list[str] = []
+    cursor, number = None, 23
     while True:
         page = shelf.catalogue.page(Query(text=text, limit=5, cursor=cursor))
         met.extend(entry.title for entry in page.items)

@@ -306,7 +306,8 @@ def test_findings_are_paged_latest_first_and_back(tmp_path: Path) -> None:
         views.apply(Findings, [record], Checkpoint(9, 1))
         findings = Findings(views)
         whole = findings.page(Query())
-        walked, cursor = [], None
+        walked: list[Finding] = []
+        cursor = None
         while True:
             one = findings.page(Query(limit=1, cursor=cursor))
             walked.extend(one.items)

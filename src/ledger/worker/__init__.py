@@ -153,7 +153,8 @@ class Projector:
         reached = Checkpoint(rows[-1].position, in_force.version)
         projection = self._roll_call[name]
         try:
-            self._views.apply(projection, self._histories.touched(rows, in_force), reached)
+            touched = self._histories.touched(rows, in_force)
+            self._views.apply(projection, touched, reached, before.position)
         except (*PASSING, ViewsClosed):
             raise
         except Exception:  # noqa: BLE001 - one by one, to stop right before the event at fault
@@ -172,7 +173,7 @@ class Projector:
             try:
                 touched = self._histories.touched([row], in_force)
                 reached = Checkpoint(row.position, in_force.version)
-                self._views.apply(self._roll_call[name], touched, reached)
+                self._views.apply(self._roll_call[name], touched, reached, row.position - 1)
             except (*PASSING, ViewsClosed, Poison):
                 raise
             except Exception as trouble:
