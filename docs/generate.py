@@ -1,7 +1,7 @@
 """What must the documentation take from the code?  The event page and the tables.
 
-``python docs/generate.py`` writes them, ``--check`` only says what is not current.  It never touches
-a word outside docs/events.md and the marked parts of the other pages.
+``python docs/generate.py`` writes them, ``--check`` only says what is not current.  It never
+touches a word outside docs/events.md and the marked parts of the other pages.
 """
 
 from __future__ import annotations
@@ -31,9 +31,13 @@ Every fact that the log can hold. This page is generated from the event classes 
 `python docs/generate.py`; do not edit it. [The format](ledger.md) says how a fact is stored.
 
 A stored fact has a *topic*, its type name and schema version (`record.submitted:1`), and a *body*,
-the JSON of the members below. An event type is never edited once it was written: a change is a new
-schema version, and old rows are lifted to it when they are read.
+the JSON of the members below: each of them is there, `null` where there is nothing. An event type is
+never edited once it was written: a change is a new schema version, and old rows are lifted to it when
+they are read.
 """
+
+
+CHOICES: Final[dict[str, Any]] = {"Basis": events.Basis, "Evidence": evidence.Evidence}
 
 
 def sentence(thing: Any) -> str:
@@ -45,8 +49,9 @@ def sentence(thing: Any) -> str:
 def table(*rows: tuple[str, ...]) -> list[str]:
     """Return the lines of a Markdown table; the first row is its head."""
     head, *rest = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    lines = [head, ["---"] * len(head), *rest]
-    return [f"| {' | '.join(line)} |" for line in lines]
+    ruled = f"|{'---|' * len(head)}"
+    first, *others = [f"| {' | '.join(line)} |" for line in (head, *rest)]
+    return [first, ruled, *others]
 
 
 def members(model: type[BaseModel], without: type[BaseModel] | None = None) -> list[str]:
@@ -62,9 +67,9 @@ def members(model: type[BaseModel], without: type[BaseModel] | None = None) -> l
             if name in vars(c).get("__annotations__", {})
         )
         shown = re.sub(r"\s+", " ", str(annotation)).replace("None", "null")
-        needed = "yes" if field.is_required() else "no"
-        rows.append((f"`{field.alias or name}`", f"`{shown}`", needed, field.description or ""))
-    return table(("member", "type", "required", ""), *rows) if rows else ["No members of its own."]
+        shown = re.sub(r"Literal\[(.*?)\]", r"\1", shown).replace("'", '"')
+        rows.append((f"`{field.alias or name}`", f"`{shown}`", field.description or ""))
+    return table(("member", "type", ""), *rows) if rows else ["No members of its own."]
 
 
 def event_types() -> list[type[events.Event]]:
@@ -123,6 +128,11 @@ def events_page() -> str:
         lines += ["", f"## {event.TYPE}", "", sentence(event), ""]
         lines += [f"Topic `{event.TYPE}:{event.VERSION}`.", "", *members(event, events.Event)]
     lines += ["", "# Values", "", "What the members above are made of."]
+    for name, union in CHOICES.items():
+        kinds = get_args(get_args(union)[0])
+        linked = " or ".join(f"[{kind.__name__}](#{kind.__name__.lower()})" for kind in kinds)
+        lines += ["", f"## {name}", "", f"{linked}, told apart by `kind`."]
+    lines += ["", "## Scalar", "", "Text, a whole number, or `null` for none."]
     for value in values():
         lines += ["", f"## {value.__name__}", "", sentence(value), "", *members(value)]
     lines += ["", "# Closed lists", ""]
