@@ -283,7 +283,11 @@ def _deciding_gate(reading: reason.Reading, printed: Gate | None, layout: Layout
     if reading.method in {Method.SANDBOX, Method.LEAN4}:
         return Gate.VERIFICATION
     # Last, the standing text under the verdict, which speaks of one gate.
-    told = [f.value for f in layout.stated if f.section == form.VERDICT and f.label is None]
+    told = [
+        field.value
+        for field in layout.stated
+        if (field.section, field.label) == (form.VERDICT, None) and field.line != layout.open_line
+    ]
     return next((gate for gate in map(values.gate, told) if gate is not None), None)
 
 
