@@ -89,9 +89,9 @@ QUARANTINE_SCORE: Final = Decimal(5)
 class Inputs:
     """Everything that a policy may look at; None means not known.
 
-    ``status`` is the verdict that counts under the policy; ``formal`` and ``sandbox`` tell whether a
-    counting, passed evaluation of that method exists; ``bundled`` whether a proof source, or script
-    and results, are attached with digests.
+    ``status`` is the verdict that counts under the policy; ``formal`` and ``sandbox`` tell whether
+    a counting, passed evaluation of that method exists; ``bundled`` whether a proof source, or
+    script and results, are attached with digests.
     """
 
     score: Decimal | None = None
@@ -126,7 +126,7 @@ def derive(policy: PolicyVersion, inputs: Inputs) -> Derived:
 
 def _v1(given: Inputs) -> Derived:
     """Derive as the published record pages do, weaknesses included."""
-    # The pages print one number, the grounded count, as "verified claims"; v1 reads what they print.
+    # The pages print the grounded count as "verified claims" too; v1 reads what they print.
     claims = given.verified if given.verified is not None else given.grounded or 0
     grades = dict.fromkeys(DIMENSIONS, Grade.UNASSESSED)
     strong = given.score is not None and given.score >= DOI_SCORE
@@ -148,7 +148,10 @@ def _v1_tier(score: Decimal | None, claims: int, reproducibility: Grade) -> tupl
     if score >= FLAGSHIP_SCORE and claims >= FLAGSHIP_CLAIMS and reproducibility is Grade.HIGH:
         return (
             Tier.FLAGSHIP_CANDIDATE,
-            f"The review score {score}, {claims} claims and high reproducibility reach the flagship bar.",
+            (
+                f"The review score {score}, {claims} claims and high reproducibility "
+                "reach the flagship bar."
+            ),
         )
     if score >= DOI_SCORE and claims >= 1:
         return Tier.DOI_GRADE, f"The review score {score} and {claims} claims reach the DOI bar."
@@ -156,7 +159,7 @@ def _v1_tier(score: Decimal | None, claims: int, reproducibility: Grade) -> tupl
 
 
 def _v2(given: Inputs) -> Derived:
-    """Derive from checked evidence: a falsification caps, a DOI proves nothing, no value falls between."""
+    """Derive from checked evidence: a falsification caps, a DOI proves nothing, no gap is left."""
     falsified = given.status is Status.FALSIFIED
     grades = dict.fromkeys(DIMENSIONS, Grade.UNASSESSED)
     if given.score is not None:
@@ -179,7 +182,9 @@ def _v2_reproducibility(given: Inputs) -> Grade:
     return Grade.MEDIUM if given.bundled else Grade.UNASSESSED
 
 
-def _v2_tier(given: Inputs, reproducibility: Grade) -> tuple[Tier, str]:
+def _v2_tier(  # noqa: PLR0911 - one return a rung
+    given: Inputs, reproducibility: Grade
+) -> tuple[Tier, str]:
     score, claims = given.score, given.verified or 0
     if score is None:
         return Tier.WATCHLIST, "There is no review score yet."
@@ -190,8 +195,10 @@ def _v2_tier(given: Inputs, reproducibility: Grade) -> tuple[Tier, str]:
     if score >= FLAGSHIP_SCORE and claims >= FLAGSHIP_CLAIMS and reproducibility is Grade.HIGH:
         return (
             Tier.FLAGSHIP_CANDIDATE,
-            f"The review score {score}, {claims} verified claims and a verified, attached "
-            "reproduction reach the flagship bar.",
+            (
+                f"The review score {score}, {claims} verified claims and a verified, attached "
+                "reproduction reach the flagship bar."
+            ),
         )
     if score >= DOI_SCORE and claims >= 1:
         return (

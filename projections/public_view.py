@@ -1,7 +1,7 @@
 """What does a record say now?  The fold of one record's events into its current public document.
 
-Pure: the same events and the same facts in force give the same bytes.  It is written with the append
-and never depends on a clock, a position or another record.
+Pure: the same events and the same facts in force give the same bytes.  It is written with the
+append and never depends on a clock, a position or another record.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def opened(event: Event) -> Page:
 
 
 def evolve(page: Page | None, event: Event) -> Page:
-    """Return the page after one more event; raises ValueError when the version is not the next one."""
+    """Return the page after one more event; raises ValueError if it cannot be the next one."""
     if page is None:
         return opened(event)
     if event.originator_version != page.version + 1:
@@ -178,7 +178,7 @@ def fold(events: Iterable[Event], in_force: InForce) -> dict[str, Any]:
 
 
 def body(page: Page, in_force: InForce) -> bytes:
-    """Return the document as the bytes to store and serve: compact UTF-8 JSON, keys in fixed order."""
+    """Return the document as bytes to store and serve: compact UTF-8 JSON, keys in fixed order."""
     shown = document(page, in_force)
     return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -4,7 +4,7 @@ A map of the house, from the words to the doors::
 
     vocabulary   scalar types, closed lists, the clock      content    what a record says
     evidence     what backs a verdict                       events     every fact the log can hold
-    errors       every refusal                              commands   what may be asked (request bodies)
+    errors       every refusal                              commands   what may be asked, as bodies
     in_force     which gates and policies hold              codec      events <-> stored bytes
     record       the aggregate's state                      rules      may this happen?
     evaluation   does a verdict agree with its evidence?    governance gates and policies going live

@@ -48,7 +48,7 @@ def digest(key: str) -> str:
 def issue_key(
     holder: str, scopes: tuple[Scope, ...], version: int, by: str
 ) -> tuple[str, KeyIssued]:
-    """Return a fresh key and the event that issues it; ``version`` is that of the actor's stream."""
+    """Return a fresh key and the event that issues it; ``version`` is the actor's stream's."""
     key_id = secrets.token_hex(6)
     key = f"{KEY_PREFIX}{key_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     issued = KeyIssued(

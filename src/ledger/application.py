@@ -1,4 +1,4 @@
-"""What can the ledger do?  One method per command; each ends in events that are durable, or a refusal.
+"""What can the ledger do?  One method per command; each ends in durable events, or a refusal.
 
 It asks the pure rules and hands what they decide to the engine room; it must never decide itself.
 """
@@ -135,7 +135,7 @@ class Ledger(Engine):
         raise errors.Overloaded
 
     async def import_stated(self, events: Sequence[Event], source: str) -> Receipt:
-        """Append the facts that one source states, once: a source imported before changes nothing."""
+        """Append the facts that one source states; refuses SourceAlreadyImported and DoiTaken."""
         first = events[0]
         if await self.store.owner("source", source) is not None:
             raise errors.SourceAlreadyImported

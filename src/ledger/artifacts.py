@@ -64,7 +64,7 @@ class Artifacts:
         except OSError as trouble:
             raise errors.StoreUnavailable from trouble
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            _gone(Path(temporary))
         return digest, size
 
     def _keep(self, temporary: Path, final: Path) -> None:
@@ -72,10 +72,15 @@ class Artifacts:
             return
         final.parent.mkdir(exist_ok=True)
         temporary.replace(final)
-        # After this the bytes are durable under their name; a crash before it leaves only a temporary file.
+        # After this the bytes are durable under their name; a crash before it leaves only a
+        # temporary file.
         for folder in (final.parent, self.folder):
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _gone(path: Path) -> None:
+    path.unlink(missing_ok=True)

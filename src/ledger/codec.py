@@ -32,15 +32,9 @@ def encode(event: Event) -> bytes:
 
 
 def decode(originator_id: str, originator_version: int, topic: str, body: bytes) -> Event:
-    """Return the event that a row holds; raises UnreadableEvent for an unknown type or a bad body."""
-    name, _, number = topic.rpartition(":")
-    kind = REGISTRY.get(name)
+    """Return the event that a row holds; raises UnreadableEvent for an unknown type or bad body."""
     try:
-        if kind is None or int(number) > kind.VERSION:
-            message = "this program does not know that type and schema version"
-            raise ValueError(message)
-        for version in range(int(number), kind.VERSION):
-            body = json.dumps(UPCASTS[name, version](json.loads(body))).encode()
+        kind, body = _lifted(topic, body)
         # The stream id and version are columns: they join the body for one pass of validation.
         envelope = json.dumps(
             {"originator_id": originator_id, "originator_version": originator_version}
@@ -51,3 +45,15 @@ def decode(originator_id: str, originator_version: int, topic: str, body: bytes)
             f"Version {originator_version} of {originator_id} ({topic}) cannot be read: {trouble}"
         )
         raise UnreadableEvent(message) from trouble
+
+
+def _lifted(topic: str, body: bytes) -> tuple[type[Event], bytes]:
+    """Return the class of a topic, and the body lifted to the version that the class has now."""
+    name, _, number = topic.rpartition(":")
+    kind = REGISTRY.get(name)
+    if kind is None or int(number) > kind.VERSION:
+        message = "this program does not know that type and schema version"
+        raise ValueError(message)
+    for version in range(int(number), kind.VERSION):
+        body = json.dumps(UPCASTS[name, version](json.loads(body))).encode()
+    return kind, body

@@ -9,6 +9,7 @@ import hashlib
 import json
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -88,7 +89,7 @@ class Review(Value):
 
     @property
     def mean(self) -> Decimal | None:
-        """The mean as shown: to two decimals from three scores, or as stated; None without either."""
+        """The mean as shown: two decimals from three scores, or as stated; None without either."""
         if self.scores is None:
             return self.stated_mean
         total = self.scores.challenger + self.scores.confirmer + self.scores.integrator
@@ -115,7 +116,7 @@ class ClaimCounts(Value):
             ("extracted", self.extracted),
         ]
         known = [(name, count) for name, count in chain if count is not None]
-        for (inner, few), (outer, many) in zip(known, known[1:], strict=False):
+        for (inner, few), (outer, many) in pairwise(known):
             if few > many:
                 return f"{inner} ({few}) exceeds {outer} ({many})"
         return None
@@ -184,7 +185,7 @@ class Facts(Value):
         return value
 
     def corrected(self, field: PublicField, to: Scalar) -> Facts:
-        """Return the facts with one field replaced; raises pydantic's ValidationError if ``to`` does not fit."""
+        """Return the facts with one field replaced; raises ValidationError if it does not fit."""
         whole: dict[str, Any] = self.model_dump(mode="json")
         *way, last = _PATHS[field]
         place = whole

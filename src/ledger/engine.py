@@ -79,7 +79,7 @@ class LedgerMapper(Mapper[str]):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A record and its page at one version: a prefix of a stream never changes, so neither can this."""
+    """A record and its page at one version; a prefix of a stream never changes, nor can this."""
 
     record: ResearchRecord
     page: Any
@@ -262,7 +262,7 @@ class Engine(Application[str]):
 
     @contextlib.asynccontextmanager
     async def _once(self, request: Request) -> AsyncIterator[Receipt | None]:
-        """Give the receipt of an earlier answer to this idempotency key; refuse a twin in flight."""
+        """Give the receipt of an earlier answer to this key; refuse a twin in flight."""
         key = request.idempotency
         if key is None:
             yield None

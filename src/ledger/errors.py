@@ -15,7 +15,7 @@ class Refusal(Exception):
     code: ClassVar[str] = "refused"
 
     def __init__(self, detail: str | None = None, **context: object) -> None:
-        """Say it with ``detail``, or with the class's own sentence; ``context`` goes to machines."""
+        """Say it with ``detail`` or the class's own sentence; ``context`` is for machines."""
         self.detail = detail or " ".join((type(self).__doc__ or "").split())
         self.context = context
         super().__init__(self.detail)
@@ -324,7 +324,7 @@ class EvidenceOfAnotherMethod(RuleBroken):
 
 
 class VerifiedWithoutArtifact(RuleBroken):
-    """Passing needs the reproducible artifact attached: proof source, or repro script and results."""
+    """Passing needs the artifact attached: proof source, or repro script and repro results."""
 
     code = "verified-without-artifact"
 

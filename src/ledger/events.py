@@ -102,7 +102,7 @@ class RecordSubmitted(Event):
 
 
 class RecordResubmitted(Event):
-    """The publisher submitted a new version of the content; earlier evaluations stay bound to theirs."""
+    """The publisher submitted a new version of the content; evaluations stay bound to theirs."""
 
     TYPE: ClassVar[str] = "record.resubmitted"
     submission: int = Field(ge=2, description="The number of this submission version.")

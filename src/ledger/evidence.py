@@ -56,7 +56,7 @@ class SandboxEvidence(Value):
         return abs(Fraction(self.computed) - Fraction(self.expected))
 
     def implied(self) -> Outcome | None:
-        """Return passed when the residual is within the tolerance, else failed; exact arithmetic."""
+        """Return passed when the residual is within the tolerance, else failed; exactly."""
         scale = abs(Fraction(self.expected)) if self.tolerance.kind == "relative" else Fraction(1)
         within = self.residual <= Fraction(self.tolerance.value) * scale
         return Outcome.PASSED if within else Outcome.FAILED
@@ -76,7 +76,7 @@ class LeanEvidence(Value):
     axioms: tuple[Identifier, ...] = Field(default=(), max_length=100)
 
     def implied(self) -> Outcome | None:
-        """Return failed when it did not type-check, passed when it did without ``sorryAx``, else None."""
+        """Return failed without a type-check, passed when it is free of ``sorryAx``, else None."""
         if self.exit_code != 0:
             return Outcome.FAILED
         return None if SORRY_AXIOM in self.axioms else Outcome.PASSED

@@ -63,7 +63,10 @@ def evolve(record: ResearchRecord | None, event: Event) -> ResearchRecord:
     if record is None:
         return _opened(event)
     if event.originator_version != record.version + 1:
-        message = f"{record.record_id} is at version {record.version}: {event.originator_version} is not next"
+        message = (
+            f"{record.record_id} is at version {record.version}: "
+            f"{event.originator_version} is not next"
+        )
         raise ValueError(message)
     return replace(_applied(record, event), version=event.originator_version)
 

@@ -135,7 +135,7 @@ def attach(
 
 
 def register(record: ResearchRecord, command: Register, asked: Asked) -> ExternalRecordRegistered:
-    """Decide the registration of the record's DOI; that the DOI is free is held by its reservation."""
+    """Decide the registration of the record's DOI; its reservation holds that it is free."""
     _editable(record)
     if record.registered:
         raise errors.DoiAlreadyRegistered

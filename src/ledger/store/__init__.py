@@ -1,8 +1,8 @@
 """How is a fact made durable?  The port that every store adapter fulfils; SQLite is the first.
 
-An adapter is also a recorder of the ``eventsourcing`` library (``ApplicationRecorder``), so that the
-engine's repository and notification log work on it.  Beyond that interface it takes whole *appends*:
-events together with everything that must be true in the same transaction.
+An adapter is also a recorder of the ``eventsourcing`` library (``ApplicationRecorder``), so that
+the engine's repository and notification log work on it.  Beyond that interface it takes whole
+*appends*: events together with everything that must be true in the same transaction.
 
 What every adapter promises:
 
@@ -128,7 +128,7 @@ class QueueFull(Exception):
 
 
 class Store(Protocol):
-    """The port.  Reads that doors make are coroutines; bulk reads for replay are plain iterators."""
+    """The port.  Reads for doors are coroutines; bulk reads for replay are plain iterators."""
 
     def append(self, append: Append) -> Future[Receipt]:
         """Queue an append; the future gives its receipt or one of the conflicts above.
