@@ -119,7 +119,7 @@ class Catalogue:
         Table(
             name="catalogue_text",
             ddl=f"CREATE VIRTUAL TABLE {{table}} USING fts5({', '.join(_TEXTS)}, "
-            "tokenize = 'unicode61 remove_diacritics 2')",
+            "tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')",
             fields=("rowid", *_TEXTS),
             key="rowid",
             by="place",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final
 
 from projections.cursor import LIMIT_DEFAULT, clamp, parse, turned
 from projections.folded import Folded
@@ -43,6 +43,9 @@ class Finding:
     evidence: dict[str, Any]
     version: int
     position: int
+
+
+_FIELDS: Final = tuple(column.name for column in fields(Finding))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Findings:
         """Return a row for each contradiction that a rule finds on the record."""
         rows: list[tuple[int, int, str, str, str]] = []
         for found in _examined(record):
-            body = json.dumps(asdict(found), sort_keys=True, ensure_ascii=False)
+            body = json.dumps({name: getattr(found, name) for name in _FIELDS}, ensure_ascii=False)
             rows.append((found.position, -len(rows), found.record_id, found.rule, body))
         return {"finding": rows}
 
