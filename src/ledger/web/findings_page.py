@@ -18,7 +18,6 @@ class RuleRow:
     """One rule with its counts; ``chosen`` when its findings are being shown."""
 
     rule: str
-    number: str
     title: str
     findings: int
     records: int
@@ -57,11 +56,10 @@ def all_findings(
     rules = tuple(
         RuleRow(
             rule=each.rule,
-            number="own" if each.number is None else str(each.number),
             title=each.title,
             findings=each.findings,
             records=each.records,
-            href=urls.findings_page(rule=each.rule),
+            href=f"{urls.findings_page(rule=each.rule)}#found",
             chosen=each.rule in query.rule,
         )
         for each in counts

@@ -13,7 +13,7 @@ from ledger.web import urls, wording
 from ledger.web.choice import Choice, Paging, paging, toggled
 from ledger.web.fact import Fact, on_day
 from projections import catalogue
-from projections.policy import LEVEL_LABELS, Level
+from projections.policy import LEVEL_LABELS
 
 FACET_TITLES: Final = {
     "status": "Gate status",
@@ -140,7 +140,7 @@ def _record_row(entry: catalogue.Entry) -> RecordRow:
         status_label=wording.said(wording.STATUSES, entry.status),
         facts=(
             Fact("Quality tier", wording.said(wording.TIERS, entry.tier)),
-            Fact("Verification", f"L{entry.level}", remark=LEVEL_LABELS[Level(entry.level)]),
+            Fact("Level", f"L{entry.level}"),
             Fact("Score", f"{wording.score(entry.score)}/10" if entry.score else "no score"),
             on_day("Submitted", entry.submitted_on, "date not stated"),
         ),

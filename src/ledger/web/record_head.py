@@ -95,7 +95,7 @@ def _facts(document: Document) -> tuple[Fact, ...]:
         Fact("Gate status", verdict["label"], href="#verdict"),
         Fact("Quality tier", document["tier"]["label"], href="#tier"),
         counted("Verified claims", claims["verified"]),
-        counted("Source-grounded claims", claims["grounded"]),
+        counted("Grounded claims", claims["grounded"]),
         _doi(doi, registered=document["provenance"]["external_record"]),
     )
 

@@ -98,8 +98,7 @@ class ArtifactRow:
     role: str
     digest: str | None
     href: str | None
-    media_type: str
-    size: str
+    type_and_size: str
     visibility: str
     location: str | None
     location_href: str | None
@@ -258,11 +257,8 @@ def _provenance(document: Document) -> tuple[Fact, ...]:
             else f"{wording.count(lineage, 'source-grounded claim')}, as a total",
         ),
         Fact("Review method", told["review_method"] or "not stated"),
-        Fact(
-            "Submission",
-            f"{document['submission']['number']}",
-            remark=document["submission"]["digest"],
-        ),
+        Fact("Submission", str(document["submission"]["number"])),
+        Fact("Content digest", document["submission"]["digest"], exact=True),
         Fact(
             "Quality guide",
             "How to read scores, claims and verdicts",
@@ -280,10 +276,14 @@ def _artifact(told: Mapping[str, Any], record_id: str) -> ArtifactRow:
         role=wording.plain(told["role"]),
         digest=digest,
         href=urls.artifact(record_id, digest) if fetchable else None,
-        media_type=told["media_type"] or "not stated",
-        size=wording.size(told["size_bytes"]) if told["size_bytes"] is not None else "not stated",
+        type_and_size=_type_and_size(told["media_type"], told["size_bytes"]),
         visibility=wording.plain(told["visibility"]),
         location=told["location"],
         location_href=wording.link(told["location"]),
         basis=told["basis"],
     )
+
+
+def _type_and_size(media_type: str | None, size_bytes: int | None) -> str:
+    size = None if size_bytes is None else wording.size(size_bytes)
+    return ", ".join(each for each in (media_type, size) if each) or "not stated"

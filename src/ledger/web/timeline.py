@@ -22,6 +22,8 @@ EFFECTIVE_DAYS: Final = (
     "registered_on",
     "submitted_on",
 )
+GROUPS: Final = ("content", "review", "claims", "registration")
+"""The groups of public facts that may each rest on another event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ def entries(history: Sequence[Mapping[str, Any]]) -> tuple[Entry, ...]:
 def bases(history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return for each group of facts the basis of the event that last set it.
 
-    Groups: ``content``, ``review``, ``claims``, ``registration``; one that no event set is absent.
+    A group that no event set says nothing, and so nothing about it was merely stated.
     """
-    found: dict[str, str] = {}
+    found = dict.fromkeys(GROUPS, "checked")
     for each in history:
         body = each["event"]
         basis = _basis(body)
@@ -95,7 +97,7 @@ def _effective(body: Body) -> Fact:
     if body.get("evaluated_at"):
         return at_moment("Effective", body["evaluated_at"], "")
     named = next((body[key] for key in EFFECTIVE_DAYS if body.get(key)), None)
-    return on_day("Effective", named, "date not stated")
+    return on_day("Effective", named, "when it was recorded")
 
 
 def _unworded(_body: Body) -> str:
