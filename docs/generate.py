@@ -31,9 +31,9 @@ Every fact that the log can hold. This page is generated from the event classes 
 `python docs/generate.py`; do not edit it. [The format](ledger.md) says how a fact is stored.
 
 A stored fact has a *topic*, its type name and schema version (`record.submitted:1`), and a *body*,
-the JSON of the members below: each of them is there, `null` where there is nothing. An event type is
-never edited once it was written: a change is a new schema version, and old rows are lifted to it when
-they are read.
+the JSON of the members below: each of them is there, `null` where there is nothing. An event type
+is never edited once it was written: a change is a new schema version, and old rows are lifted to
+it when they are read.
 """
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from io import TextIOWrapper
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -19,8 +19,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ledger.errors import Refusal
-
-BROKEN_PIPE: Final = 141
 
 
 class Exit(IntEnum):
@@ -114,9 +112,6 @@ def run(command: Callable[[], Any]) -> None:
     except Refusal as refusal:
         refused(refusal)
         raise SystemExit(Exit.REFUSED) from refusal
-    except BrokenPipeError as gone:
-        # Whoever read our output has gone; there is nobody to tell.
-        raise SystemExit(BROKEN_PIPE) from gone
     except OSError as trouble:
         place = f"{trouble.filename}: " if trouble.filename else ""
         fail(f"{place}{trouble.strerror or trouble}.")
