@@ -254,12 +254,13 @@ def imported(
     status: Status | None = None,
     gate: Gate = Gate.VERIFICATION,
     excuse: bool = False,
+    reason: str = "As printed.",
 ) -> Fact:
     """The record's page is kept: (section, label, value) each, and the verdict block."""
     verdict = None
     if status is not None:
         verdict = StatedVerdict(
-            status=status, gate=gate, reason="As printed.", claims_predates_activation=excuse
+            status=status, gate=gate, reason=reason, claims_predates_activation=excuse
         )
     fields = tuple(
         StatedField(section=section, label=label, value=value, line=line)

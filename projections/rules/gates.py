@@ -31,6 +31,9 @@ NO_FLAW: Final = re.compile(
 """Wordings by which an attacker says that the attack found nothing."""
 
 NOTHING_ATTEMPTED: Final = frozenset({"not-attempted", "predates-activation"})
+NOT_ATTEMPTED: Final = re.compile(r"\b(?:no|not|nothing)\b[^.;]*\battempted\b", re.IGNORECASE)
+"""How a page says so in words."""
+
 FINDING_LIMIT: Final = 80
 
 
@@ -173,12 +176,13 @@ def no_test_power(case: Case) -> Iterator[Found]:
 def evaluated_without_evaluation(case: Case) -> Iterator[Found]:
     """A moment of evaluation is stated where nothing was attempted."""
     printed = case.stated("Evaluated", "Evaluated at")
-    reason = case.imported["verdict"]["reason"]["code"]
-    if printed is not None and reason in NOTHING_ATTEMPTED:
+    reason = case.imported["verdict"]["reason"]
+    attempted = reason["code"] not in NOTHING_ATTEMPTED and not NOT_ATTEMPTED.search(reason["text"])
+    if printed is not None and not attempted:
         yield Found(
             f"The page gives {printed.value} as the moment of evaluation of a record on which, as "
             "it says, nothing was attempted.",
-            {"evaluated": printed.value, "line": printed.line, "reason": reason},
+            {"evaluated": printed.value, "line": printed.line, "reason": reason["text"]},
             _page_version(case),
         )
 

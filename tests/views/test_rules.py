@@ -194,6 +194,19 @@ def test_the_evidence_of_an_excuse_gives_both_dates() -> None:
     assert finding.version == 2
 
 
+def test_a_moment_of_evaluation_is_doubted_by_the_words_of_the_page_too() -> None:
+    facts = (
+        stated,
+        evaluated(Outcome.INCONCLUSIVE, basis=PAGE),
+        imported(
+            (GATE, "Evaluated", "2026-07-02T09:00:00+00:00"),
+            status=Status.UNVERIFIED,
+            reason="No formal proof or sandbox reproduction has been attempted.",
+        ),
+    )
+    assert found("evaluated-without-evaluation", *facts)
+
+
 def test_the_day_of_activation_itself_is_not_before_it() -> None:
     facts = (
         submitted(basis=PAGE, on=date(2026, 6, 10)),
