@@ -50,10 +50,13 @@ CONTRACTS: Final = {
 STANDINGS: Final = {
     Nature.EXPRESSION_OF_CONCERN: "under-concern",
     Nature.PARTIAL_RETRACTION: "partially-retracted",
-    Nature.RETRACTION: "retracted",
     Nature.WITHDRAWAL: "withdrawn",
+    Nature.RETRACTION: "retracted",
     Nature.REMOVAL: "removed",
 }
+"""What a nature does to the standing, the gravest last: only a reinstatement makes it lighter."""
+
+GRAVITY: Final = ("clear", *STANDINGS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,9 @@ class Page:
 
 def opened(event: Event) -> Page:
     """Return the page that a first event opens; raises ValueError for any other event."""
-    if not isinstance(event, RecordSubmitted):
-        message = f"a record's stream opens with {RecordSubmitted.TYPE}, not with {event.TYPE}"
-        raise ValueError(message)  # noqa: TRY004 - the stream is wrong, not a Python type
+    if not isinstance(event, RecordSubmitted) or event.originator_version != 1:
+        message = f"{event.originator_id} does not open with {RecordSubmitted.TYPE}"
+        raise ValueError(message)
     facts = Facts(
         content=event.content,
         submitted_on=event.submitted_on,
@@ -155,7 +158,7 @@ def _corrected(page: Page, event: CorrectionIssued) -> Page:
         facts = facts.corrected(change.field, change.to)
     standing = page.standing
     if event.nature in STANDING_NATURES:
-        standing = STANDINGS[event.nature]
+        standing = max(standing, STANDINGS[event.nature], key=GRAVITY.index)
     elif event.nature is Nature.REINSTATEMENT:
         standing = "clear"
     return replace(page, facts=facts, standing=standing, corrections=(*page.corrections, event))

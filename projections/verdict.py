@@ -85,8 +85,14 @@ def verdict(
             return _settled(Status.FALSIFIED, latest[gate])
     if (passed := latest.get(Gate.VERIFICATION)) is not None:
         return _settled(Status.VERIFIED, passed)
-    unsettled = [e for e in counting if e.outcome not in CONCLUSIVE]
-    return _unsettled(unsettled, submitted_on, in_force)
+    unsettled = [e for e in counting if e.gate not in latest]
+    if unsettled:
+        last = unsettled[-1]
+        code = UNSETTLED[last.outcome]
+        return Verdict(Status.UNVERIFIED, last.gate, None, code, sentence(last), last.evaluated_at)
+    if (survived := latest.get(Gate.RED_TEAM)) is not None:
+        return _not_falsified(survived)
+    return _untouched(submitted_on, in_force)
 
 
 def _settled(status: Status, by: GateEvaluated) -> Verdict:
@@ -94,13 +100,13 @@ def _settled(status: Status, by: GateEvaluated) -> Verdict:
     return Verdict(status, by.gate, by, reason, sentence(by), by.evaluated_at)
 
 
-def _unsettled(
-    unsettled: Sequence[GateEvaluated], submitted_on: date | None, in_force: InForce
-) -> Verdict:
-    if unsettled:
-        last = unsettled[-1]
-        code = UNSETTLED[last.outcome]
-        return Verdict(Status.UNVERIFIED, last.gate, None, code, sentence(last), last.evaluated_at)
+def _not_falsified(by: GateEvaluated) -> Verdict:
+    # To survive the attackers is not to be verified, but it is not nothing either.
+    text = f"{sentence(by)} No proof or reproduction has been attempted."
+    return Verdict(Status.UNVERIFIED, by.gate, None, "passed", text, by.evaluated_at)
+
+
+def _untouched(submitted_on: date | None, in_force: InForce) -> Verdict:
     gate = Gate.VERIFICATION
     activation = in_force.gates.get(gate)
     if (

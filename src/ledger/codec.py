@@ -39,7 +39,7 @@ def decode(originator_id: str, originator_version: int, topic: str, body: bytes)
         envelope = json.dumps(
             {"originator_id": originator_id, "originator_version": originator_version}
         )
-        return kind.model_validate_json(body.rstrip()[:-1] + b"," + envelope[1:].encode())
+        return kind.model_validate_json(_open(body) + b"," + envelope[1:].encode())
     except (ValueError, KeyError, TypeError) as trouble:
         message = (
             f"Version {originator_version} of {originator_id} ({topic}) cannot be read: {trouble}"
@@ -57,3 +57,11 @@ def _lifted(topic: str, body: bytes) -> tuple[type[Event], bytes]:
     for version in range(int(number), kind.VERSION):
         body = json.dumps(UPCASTS[name, version](json.loads(body))).encode()
     return kind, body
+
+
+def _open(body: bytes) -> bytes:
+    """Return the body without its last brace; what else it may end in would be lost unseen."""
+    if not body.endswith(b"}"):
+        message = "its body does not end as a JSON object does"
+        raise ValueError(message)
+    return body[:-1]

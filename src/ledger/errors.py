@@ -383,6 +383,12 @@ class EvaluationUnknown(RuleBroken):
     code = "evaluation-unknown"
 
 
+class WithdrawalStands(RuleBroken):
+    """An invalid-check outcome cannot be withdrawn itself: evaluate again with a sound check."""
+
+    code = "withdrawal-stands"
+
+
 class EvaluationAlreadyWithdrawn(Conflict):
     """This evaluation is withdrawn already."""
 

@@ -5,13 +5,14 @@ Pure, like ``ledger.rules``: it looks at the record, the evidence and the moment
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Final
 
 from ledger import errors
 from ledger.commands import Evaluate
 from ledger.events import GateEvaluated
 from ledger.evidence import RedTeamEvidence, SandboxEvidence
+from ledger.in_force import Activation
 from ledger.record import ResearchRecord
 from ledger.rules import CLOCK_SKEW, Asked, envelope
 from ledger.vocabulary import Gate, Method, Outcome, new_record_id
@@ -23,13 +24,14 @@ METHODS: Final = {
 
 
 def evaluate(
-    record: ResearchRecord, command: Evaluate, active: Collection[Gate], asked: Asked
+    record: ResearchRecord, command: Evaluate, active: Mapping[Gate, Activation], asked: Asked
 ) -> GateEvaluated:
     """Decide a gate evaluation; ``active`` are the gates that were activated in this ledger."""
-    if command.gate not in active:
+    activation = active.get(command.gate)
+    if activation is None or activation.activated_on > (asked.at + CLOCK_SKEW).date():
         raise errors.GateNotActive
     evaluation_id = command.evaluation_id or new_record_id()
-    if any(evaluation_id == known for known, _gate in record.evaluations):
+    if evaluation_id in record.evaluations:
         raise errors.EvaluationExists
     if command.method not in METHODS[command.gate]:
         raise errors.MethodNotOfGate
@@ -78,8 +80,14 @@ def _withdrawal_fits(record: ResearchRecord, command: Evaluate) -> None:
         raise errors.WithdrawalWithoutTarget
     if command.withdraws is None:
         return
-    if (command.withdraws, command.gate) not in record.evaluations:
+    target = record.evaluations.get(command.withdraws)
+    if target is None or target.gate is not command.gate:
         raise errors.EvaluationUnknown
+    if target.submission != command.subject.submission:
+        message = "The evaluation to withdraw is about another submission version."
+        raise errors.SubjectMismatch(message, submission=target.submission)
+    if target.outcome is Outcome.INVALID_CHECK:
+        raise errors.WithdrawalStands
     if command.withdraws in record.withdrawn:
         raise errors.EvaluationAlreadyWithdrawn
 
@@ -133,8 +141,13 @@ def _evidence_is_there(record: ResearchRecord, command: Evaluate) -> None:
     if command.evidence is None:
         raise refusal
     missing = [
-        role for role, digest in command.evidence.artifacts()
+        role
+        for role, digest in command.evidence.artifacts()
         if digest is None or (role, digest) not in record.artifacts
-    ]  # fmt: skip
+    ]
+    if isinstance(command.evidence, RedTeamEvidence):
+        # A score alone is no evidence: what an attacker found is.
+        mute = [a.role.value for a in command.evidence.attacks if a.valid and a.finding is None]
+        missing += [f"finding of {role}" for role in mute]
     if missing:
         raise refusal(missing=missing)

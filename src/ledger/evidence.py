@@ -149,7 +149,8 @@ class RedTeamEvidence(Value):
         if self.mean is None or exact is None:
             return self.mean is None
         exponent = self.mean.as_tuple().exponent
-        unit = Fraction(10) ** (exponent if isinstance(exponent, int) else 0)
+        # A mean written as 1E+1 is no coarser than one written as 10.
+        unit = Fraction(10) ** (min(exponent, 0) if isinstance(exponent, int) else 0)
         return abs(Fraction(self.mean) - exact) <= unit / 2
 
     @property

@@ -6,11 +6,11 @@ turn a command into facts are in ``ledger.rules``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 
-from ledger.content import Facts
+from ledger.content import Facts, PublicField
 from ledger.events import (
     ArtifactAttached,
     ClaimsCounted,
@@ -24,15 +24,25 @@ from ledger.events import (
     RecordSuperseded,
     ReviewAssessed,
 )
-from ledger.vocabulary import STANDING_NATURES, Gate, Nature
+from ledger.vocabulary import STANDING_NATURES, Gate, Nature, Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One submission version: its content digest and its day."""
+    """One submission version: its content digest and its day, as corrected."""
 
     digest: str
     submitted_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the rules need to know of a gate evaluation: what it is about, and what came of it."""
+
+    gate: Gate
+    submission: int
+    outcome: Outcome
+    evaluated_on: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class ResearchRecord:
     version: int = 1
     artifacts: frozenset[tuple[str, str | None]] = frozenset()
     registered: bool = False
-    evaluations: tuple[tuple[str, Gate], ...] = ()
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
     withdrawn: frozenset[str] = frozenset()
     corrections: frozenset[str] = frozenset()
     in_doubt: bool = False
@@ -114,12 +124,7 @@ def _applied(record: ResearchRecord, event: Event) -> ResearchRecord:  # noqa: P
             update = {"claims": event.claims, "claim_source": event.claim_source}
             return replace(record, facts=record.facts.model_copy(update=update))
         case GateEvaluated():
-            gone = {event.withdraws} if event.withdraws else set()
-            return replace(
-                record,
-                evaluations=(*record.evaluations, (event.evaluation_id, event.gate)),
-                withdrawn=record.withdrawn | gone,
-            )
+            return _evaluated(record, event)
         case CorrectionIssued():
             return _corrected(record, event)
         case RecordSuperseded():
@@ -131,14 +136,33 @@ def _applied(record: ResearchRecord, event: Event) -> ResearchRecord:  # noqa: P
             raise ValueError(message)
 
 
+def _evaluated(record: ResearchRecord, event: GateEvaluated) -> ResearchRecord:
+    moment = event.evaluated_at
+    evaluation = Evaluation(
+        event.gate, event.subject.submission, event.outcome, moment.date() if moment else None
+    )
+    gone = {event.withdraws} if event.withdraws else set()
+    return replace(
+        record,
+        evaluations={**record.evaluations, event.evaluation_id: evaluation},
+        withdrawn=record.withdrawn | gone,
+    )
+
+
 def _corrected(record: ResearchRecord, event: CorrectionIssued) -> ResearchRecord:
-    facts = record.facts
+    facts, submissions = record.facts, record.submissions
     for change in event.changes:
         facts = facts.corrected(change.field, change.to)
+        if change.field is PublicField.SUBMITTED_ON:
+            submissions = (
+                *submissions[:-1],
+                replace(record.current, submitted_on=facts.submitted_on),
+            )
     in_doubt = record.in_doubt or event.nature in STANDING_NATURES
     return replace(
         record,
         facts=facts,
+        submissions=submissions,
         corrections=record.corrections | {event.correction_id},
         in_doubt=in_doubt and event.nature is not Nature.REINSTATEMENT,
     )

@@ -44,6 +44,9 @@ CLOCK_SKEW: Final = timedelta(seconds=5)
 
 PUBLICATION_SCORE: Final = Decimal("6.5")
 PUBLICATION_CLAIMS: Final = 5
+CLAIM_FIELDS: Final = frozenset(
+    {PublicField.CLAIMS_EXTRACTED, PublicField.CLAIMS_GROUNDED, PublicField.CLAIMS_VERIFIED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +235,26 @@ def _changes_fit(record: ResearchRecord, command: Correct, asked: Asked) -> None
         except ValidationError as misfit:
             message = f"The new value does not fit the field {field.value}."
             raise errors.CorrectionDoesNotFit(message, field=field.value) from misfit
-    if facts.submitted_on is not None and PublicField.SUBMITTED_ON in seen:
-        _not_future(facts.submitted_on, asked, errors.SubmittedInTheFuture)
-    _in_order(facts.claims if seen else None)
+    if PublicField.SUBMITTED_ON in seen:
+        _submission_day_fits(record, facts.submitted_on, asked)
+    # Imported counts may be out of order; that must not stand in the way of other corrections.
+    if seen & CLAIM_FIELDS:
+        _in_order(facts.claims)
+
+
+def _submission_day_fits(record: ResearchRecord, day: date | None, asked: Asked) -> None:
+    """Refuse a day under which the history would contradict itself."""
+    if day is None:
+        message = "A submission day is replaced by another day, not taken away."
+        raise errors.CorrectionDoesNotFit(message, field=PublicField.SUBMITTED_ON.value)
+    _not_future(day, asked, errors.SubmittedInTheFuture)
+    *earlier, _current = record.submissions
+    if earlier and earlier[-1].submitted_on is not None and day < earlier[-1].submitted_on:
+        raise errors.DatedBeforeSubmission(submitted_on=earlier[-1].submitted_on.isoformat())
+    for evaluation in record.evaluations.values():
+        about_current = evaluation.submission == len(record.submissions)
+        if about_current and evaluation.evaluated_on and evaluation.evaluated_on < day:
+            raise errors.EvaluatedBeforeSubmission(submitted_on=day.isoformat())
 
 
 def _editable(record: ResearchRecord) -> None:

@@ -163,6 +163,7 @@ ROUTES: Final = (
             errors.QuorumNotMet,
             errors.WithdrawalWithoutTarget,
             errors.EvaluationUnknown,
+            errors.WithdrawalStands,
             errors.EvaluationAlreadyWithdrawn,
         ),
     ),
@@ -181,6 +182,7 @@ ROUTES: Final = (
             errors.CorrectionUnknown,
             errors.NothingToReinstate,
             errors.SubmittedInTheFuture,
+            errors.EvaluatedBeforeSubmission,
             errors.ClaimsOutOfOrder,
         ),
         Scope.CORRECT,
@@ -246,7 +248,7 @@ def _add(routes: APIRouter, service: Service, route: Route) -> None:
         scope = route.scope
         who = await requests.holder(request, service.ledger, scope) if scope else None
         if who is None:
-            # The gate decides the scope, so the body is read first, by holders of either scope only.
+            # The gate decides the scope, so the body is read first, by holders of either only.
             who = await _holder_of_any_gate(request, service)
         command = await requests.body(request, route.body)
         if isinstance(command, Evaluate):
