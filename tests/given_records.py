@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from given_service import RESULTS, SCRIPT, Api
-
 from ledger.importing.facts import to_events
 from ledger.importing.samples import load_samples
 from ledger.vocabulary import new_handle, new_record_id
@@ -37,7 +36,9 @@ class Records:
 def stock(api: Api) -> Records:
     """Fill the ledger and return the handles."""
     imported = import_samples(api)
-    successor = submitted(api, title="Calibration on twelve test sets", publisher="Example Research")
+    successor = submitted(
+        api, title="Calibration on twelve test sets", publisher="Example Research"
+    )
     return Records(
         imported=imported[0],
         imported_falsified=imported[2],
@@ -83,7 +84,7 @@ def posted(api: Api, record: str, part: str, body: dict[str, Any]) -> None:
 
 
 def hostile(api: Api) -> str:
-    """Return a record full of markup: verified, resubmitted, verified anew, corrected, retracted."""
+    """Return a record full of markup: verified twice, resubmitted, corrected, retracted."""
     record = submitted(
         api,
         title=HOSTILE,
@@ -97,7 +98,8 @@ def hostile(api: Api) -> str:
     posted(api, record, "gate-evaluations", api.sandbox(record))
     content = api.view(record)
     again = {key: content[key] for key in ("kind", "title", "abstract", "publisher", "note")}
-    body = {"content": again | {"note": "A second edition."}, "reason": "<b>More runs</b>"}
+    question = "Does <script>alert(3)</script> survive twice?"
+    body = {"content": again | {"research_question": question}, "reason": "<b>More runs</b>"}
     posted(api, record, "submissions", body | {"submitted_on": "2026-07-02"})
     later = {"evaluated_at": "2026-07-03T09:00:00.000001Z"}
     posted(api, record, "gate-evaluations", api.sandbox(record, "42.0", **later))
@@ -105,7 +107,9 @@ def hostile(api: Api) -> str:
         "correction_type": "METADATA",
         "nature": "erratum",
         "public_note": HOSTILE_NOTE,
-        "changes": [{"field": "publisher", "from": "<i>Mallory & Sons</i>", "to": "Mallory & Sons"}],
+        "changes": [
+            {"field": "publisher", "from": "<i>Mallory & Sons</i>", "to": "Mallory & Sons"}
+        ],
         "asserted_by": "Mallory <mallory@example.org>",
         "reasons": ["A typing error", "javascript:alert(4)"],
         "notice": {"in_situ": False, "url": "javascript:alert(5)"},
