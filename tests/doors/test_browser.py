@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -171,10 +172,11 @@ def test_no_page_is_wider_than_the_screen(site: Site, page: Page, width: int) ->
 
 
 @pytest.mark.parametrize("dress", ["light", "dark"])
-def test_pages_follow_the_colour_scheme_and_raise_no_complaint(site: Site, dress: str) -> None:
-    scheme = "dark" if dress == "dark" else "light"
+def test_pages_follow_the_colour_scheme_and_raise_no_complaint(
+    site: Site, dress: Literal["light", "dark"]
+) -> None:
     complaints: list[str] = []
-    with site.browser.new_context(base_url=site.base, color_scheme=scheme) as context:
+    with site.browser.new_context(base_url=site.base, color_scheme=dress) as context:
         page = context.new_page()
         # With scripts on: markup that escaped its place would speak up here.
         page.on("dialog", lambda dialog: complaints.append(dialog.message))

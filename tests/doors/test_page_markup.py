@@ -12,9 +12,11 @@ from urllib.parse import urldefrag, urljoin
 import httpx
 import pytest
 from bs4 import BeautifulSoup, Tag
+from starlette.requests import Request
 
 from given_records import HOSTILE, HOSTILE_NOTE, Records, stock
 from given_service import Api, api
+from ledger import errors
 from ledger.web import pages, urls
 
 LISTS = ("/", "/corrections", "/findings", "/about", "/problems", "/problems/stale-version")
@@ -331,6 +333,22 @@ def test_a_refusal_is_a_page_for_people_and_a_problem_for_programs(
     assert code in text_of(soup, "main")
     problem = site.client.get(path, headers={"Accept": "application/problem+json"})
     assert (problem.status_code, problem.json()["code"]) == (status, code)
+
+
+def test_every_address_that_is_named_is_served(site: Site) -> None:
+    described = site.client.get(urls.OPENAPI).json()["paths"]
+    own = {getattr(route, "path", "") for route in pages.routes()} | {urls.HEALTHZ, urls.OPENAPI}
+    named = {value for key, value in vars(urls).items() if key.isupper() and str(value)[0] == "/"}
+    assert {path for path in named - own if path.replace(":path", "") not in described} == set()
+
+
+def test_an_overloaded_ledger_answers_with_a_page_that_says_when_to_come_back() -> None:
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
+    answer = pages.render_refusal(request, errors.Overloaded())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    soup = BeautifulSoup(bytes(answer.body), "html.parser")
+    assert text_of(soup, "h1") == "The queue of appends is full."
+    assert "overloaded" in text_of(soup, "main")
 
 
 def test_the_static_files_are_served_under_names_that_change_with_their_bytes(site: Site) -> None:

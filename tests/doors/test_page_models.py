@@ -65,16 +65,15 @@ IN_FORCE = InForce().after(
 CONTENT = Content(title="A small study", publisher="Example Research")
 
 
-def submission(**changes: Any) -> RecordSubmitted:
-    facts = {
-        "originator_id": RECORD,
-        "originator_version": 1,
-        "actor": "pipeline",
-        "handle": "SRCH:B0E046B6",
-        "content": CONTENT,
-        "content_digest": CONTENT.digest(),
-    }
-    return RecordSubmitted(**facts | changes)
+def submission() -> RecordSubmitted:
+    return RecordSubmitted(
+        originator_id=RECORD,
+        originator_version=1,
+        actor="pipeline",
+        handle="SRCH:B0E046B6",
+        content=CONTENT,
+        content_digest=CONTENT.digest(),
+    )
 
 
 def evaluation(version: int, evidence: Any, outcome: Outcome, gate: Gate) -> GateEvaluated:

@@ -1,6 +1,6 @@
 """Where is everything?  Every path of the service, and the function that builds it.
 
-Pages, API and log alike; no other module may write a path by hand.
+Every constant here is served; no template or view model may write a path by hand.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ HISTORY: Final = f"{RECORD}/history"
 RECORD_CORRECTIONS: Final = f"{RECORD}/corrections"
 RECORD_FINDINGS: Final = f"{RECORD}/findings"
 EVALUATIONS: Final = f"{RECORD}/evaluations"
-DIFF: Final = f"{RECORD}/diff"
 SUBMISSIONS: Final = f"{RECORD}/submissions"
 ARTIFACTS: Final = f"{RECORD}/artifacts"
 GATE_EVALUATIONS: Final = f"{RECORD}/gate-evaluations"
@@ -43,30 +42,14 @@ REGISTRATIONS: Final = f"{RECORD}/registrations"
 REVIEWS: Final = f"{RECORD}/reviews"
 CLAIMS: Final = f"{RECORD}/claims"
 SUPERSESSION: Final = f"{RECORD}/supersession"
-DOCUMENT: Final = f"{RECORD}/{{document}}.json"
 ARTIFACT: Final = f"{ARTIFACTS}/{{digest}}"
-STATUS: Final = "/v1/status"
 CORRECTIONS: Final = "/v1/corrections"
 FINDINGS: Final = "/v1/findings"
-CONFLICTS: Final = "/v1/conflicts"
-EVENTS: Final = "/v1/events"
-EVENT: Final = "/v1/events/{position}"
-RECEIPT: Final = "/v1/events/{position}/receipt"
-GATES: Final = "/v1/gates"
-POLICIES: Final = "/v1/policies"
-KEYS: Final = "/v1/keys"
-KEY: Final = "/v1/keys/{key_id}"
-SCHEMAS: Final = "/schemas"
-SCHEMA: Final = "/schemas/{name}"
 OPENAPI: Final = "/v1/openapi.json"
 
-# ---------------------------------------------------------------- the log and the machine room
+# ---------------------------------------------------------------- elsewhere
 
-CHECKPOINT: Final = "/log/checkpoint"
-TILE: Final = "/log/tile/{tile:path}"
 HEALTHZ: Final = "/healthz"
-READYZ: Final = "/readyz"
-METRICS: Final = "/metrics"
 
 DOI_RESOLVER: Final = "https://doi.org/"
 
@@ -144,11 +127,6 @@ def evaluations(id_: str) -> str:
     return filled(EVALUATIONS, id_)
 
 
-def document(id_: str, document_: str) -> str:
-    """Return the address of a public contract document, such as ``gate-verdict``."""
-    return filled(DOCUMENT, id_).replace("{document}", quote(document_, safe=""))
-
-
 def artifact(id_: str, digest: str) -> str:
     """Return the address of the bytes of a record's artifact."""
     return filled(ARTIFACT, id_).replace("{digest}", quote(digest, safe=":"))
@@ -167,26 +145,6 @@ def corrections(**parameters: str | int | Sequence[str | int] | None) -> str:
 def findings(**parameters: str | int | Sequence[str | int] | None) -> str:
     """Return the address of the list of all findings."""
     return with_query(FINDINGS, parameters)
-
-
-def events(**parameters: str | int | Sequence[str | int] | None) -> str:
-    """Return the address of the log's events."""
-    return with_query(EVENTS, parameters)
-
-
-def event(position: int) -> str:
-    """Return the address of one event of the log."""
-    return EVENT.replace("{position}", str(position))
-
-
-def receipt(position: int) -> str:
-    """Return the address of the receipt of one event."""
-    return RECEIPT.replace("{position}", str(position))
-
-
-def schema(name_: str) -> str:
-    """Return the address of a published schema."""
-    return SCHEMA.replace("{name}", quote(name_, safe=""))
 
 
 def doi(value: str) -> str:
