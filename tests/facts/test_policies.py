@@ -1,0 +1,181 @@
+"""What a policy derives from any input that there is: total, monotone, and as it was published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.vocabulary import PolicyVersion, Status
+from projections.policy import DIMENSIONS, LEVEL_LABELS, Grade, Inputs, Level, Tier, derive
+
+V1, V2 = PolicyVersion.V1, PolicyVersion.V2
+LADDER = [
+    Tier.QUARANTINE_CANDIDATE,
+    Tier.WATCHLIST,
+    Tier.PUBLIC_RECORD,
+    Tier.DOI_GRADE,
+    Tier.FLAGSHIP_CANDIDATE,
+]
+COUNTERS = ("corroborated", "inspected", "executed", "reproduced", "reviewed_or_proved")
+FLAGS = ("formal", "sandbox", "bundled")
+
+scores = st.none() | st.decimals(0, 10, places=2) | st.decimals(0, 10, allow_nan=False)
+counts = st.none() | st.integers(0, 20) | st.integers(0, 10_000_000)
+policies = st.sampled_from(PolicyVersion)
+inputs = st.builds(
+    Inputs,
+    score=scores,
+    grounded=counts,
+    verified=counts,
+    **dict.fromkeys(COUNTERS, counts),
+    registered=st.booleans(),
+    status=st.sampled_from(Status),
+    **dict.fromkeys(FLAGS, st.booleans()),
+)
+
+
+def rank(policy: PolicyVersion, given: Inputs) -> int:
+    return LADDER.index(derive(policy, given).tier)
+
+
+def grid() -> Iterator[Inputs]:
+    """Every score of two decimals with every claim count up to the bars and beyond."""
+    flags = (False, True)
+    for cents, claims, status, flag in product(range(1001), range(7), Status, flags):
+        score = Decimal(cents) / 100
+        yield Inputs(
+            score=score,
+            grounded=claims,
+            verified=claims,
+            status=status,
+            bundled=flag,
+            registered=flag,
+        )
+
+
+@settings(max_examples=400)
+@given(inputs, policies)
+def test_a_policy_has_an_answer_for_everything(given: Inputs, policy: PolicyVersion) -> None:
+    derived = derive(policy, given)
+    assert derived.tier in LADDER
+    assert derived.level in LEVEL_LABELS
+    assert set(derived.dimensions) == set(DIMENSIONS)
+    assert all(isinstance(grade, Grade) for grade in derived.dimensions.values())
+    assert derived.basis.endswith(".")
+    assert derive(policy, given) == derived
+
+
+PUBLISHED = [
+    ("8.50", 5, True, Tier.FLAGSHIP_CANDIDATE),
+    ("8.50", 5, False, Tier.DOI_GRADE),
+    ("8.50", 4, True, Tier.DOI_GRADE),
+    ("8.49", 5, True, Tier.DOI_GRADE),
+    ("8.40", 5, True, Tier.DOI_GRADE),
+    ("7.50", 1, False, Tier.DOI_GRADE),
+    ("7.50", 0, False, Tier.WATCHLIST),
+    ("7.495", 5, True, Tier.WATCHLIST),
+    ("7.40", 9, True, Tier.WATCHLIST),
+    ("5.00", 0, False, Tier.WATCHLIST),
+    ("4.99", 9, True, Tier.QUARANTINE_CANDIDATE),
+    ("4.50", 9, True, Tier.QUARANTINE_CANDIDATE),
+]
+
+
+@pytest.mark.parametrize(("score", "claims", "doi", "tier"), PUBLISHED)
+def test_the_first_policy_keeps_the_published_boundaries(
+    score: str, claims: int, tier: Tier, *, doi: bool
+) -> None:
+    given = Inputs(score=Decimal(score), grounded=claims, registered=doi)
+    derived = derive(V1, given)
+    assert derived.tier is tier
+    assert derived.dimensions["reproducibility_status"] is (Grade.HIGH if doi else Grade.MEDIUM)
+    strong = Decimal(score) >= Decimal("7.5")
+    assert derived.dimensions["evidence_strength"] is (Grade.MEDIUM if strong else Grade.LOW)
+    assert derived.level == (Level.SOURCE_GROUNDED if claims else Level.LITERATURE_SYNTHESIS)
+
+
+@given(inputs, st.sampled_from(Status))
+def test_the_first_policy_does_not_look_at_the_verdict(given: Inputs, status: Status) -> None:
+    assert derive(V1, given) == derive(V1, replace(given, status=status))
+
+
+@given(inputs)
+def test_a_doi_proves_nothing_under_the_second_policy(given: Inputs) -> None:
+    assert derive(V2, given) == derive(V2, replace(given, registered=not given.registered))
+
+
+@given(inputs)
+def test_a_falsified_record_is_never_above_the_watchlist(given: Inputs) -> None:
+    fallen = replace(given, status=Status.FALSIFIED)
+    derived = derive(V2, fallen)
+    assert derived.tier in {Tier.WATCHLIST, Tier.QUARANTINE_CANDIDATE}
+    assert derived.dimensions["reproducibility_status"] is Grade.LOW
+    assert derived.level <= Level.SOURCE_GROUNDED
+    assert rank(V2, fallen) <= rank(V2, replace(given, status=Status.UNVERIFIED))
+
+
+@settings(max_examples=400)
+@given(inputs, st.decimals(0, 10, places=2), st.decimals(0, 10, places=2), policies)
+def test_a_higher_score_never_lowers_the_tier(
+    given: Inputs, one: Decimal, other: Decimal, policy: PolicyVersion
+) -> None:
+    low, high = sorted((one, other))
+    assert rank(policy, replace(given, score=low)) <= rank(policy, replace(given, score=high))
+
+
+@settings(max_examples=400)
+@given(inputs, st.data(), policies)
+def test_less_evidence_never_raises_the_level(
+    given: Inputs, data: st.DataObject, policy: PolicyVersion
+) -> None:
+    held: dict[str, Any] = {}
+    for name in ("grounded", *COUNTERS):
+        count = getattr(given, name)
+        held[name] = data.draw(st.none() | st.integers(0, count)) if count is not None else None
+    for name in FLAGS:
+        held[name] = getattr(given, name) and data.draw(st.booleans())
+    if given.status is Status.VERIFIED and data.draw(st.booleans()):
+        held["status"] = Status.UNVERIFIED
+    less = replace(given, **held)
+    assert derive(policy, less).level <= derive(policy, given).level
+
+
+RUNGS: list[tuple[dict[str, Any], Level]] = [
+    ({}, Level.LITERATURE_SYNTHESIS),
+    ({"grounded": 1}, Level.SOURCE_GROUNDED),
+    ({"corroborated": 1}, Level.CROSS_SOURCE_CORROBORATED),
+    ({"inspected": 1}, Level.ARTIFACT_INSPECTED),
+    ({"executed": 1}, Level.SANDBOX_EXECUTED),
+    ({"sandbox": True}, Level.SANDBOX_EXECUTED),
+    ({"reproduced": 1}, Level.INDEPENDENTLY_REPRODUCED),
+    ({"reviewed_or_proved": 1}, Level.EXTERNALLY_REVIEWED_OR_FORMALLY_VERIFIED),
+    ({"formal": True}, Level.EXTERNALLY_REVIEWED_OR_FORMALLY_VERIFIED),
+]
+
+
+@pytest.mark.parametrize(("held", "level"), RUNGS)
+def test_each_rung_of_the_ladder_has_its_evidence(held: dict[str, Any], level: Level) -> None:
+    assert derive(V2, Inputs(**held)).level is level
+
+
+def test_every_tier_is_reached_and_nothing_falls_between() -> None:
+    reached: dict[PolicyVersion, set[Tier]] = {V1: set(), V2: set()}
+    for point in grid():
+        for policy, tiers in reached.items():
+            tiers.add(derive(policy, point).tier)
+    assert reached[V2] == set(Tier)
+    # The published rules name a tier between that no record can have.
+    assert reached[V1] == set(Tier) - {Tier.PUBLIC_RECORD}
+
+
+@given(inputs)
+def test_without_a_score_nothing_is_ranked(given: Inputs) -> None:
+    for policy in PolicyVersion:
+        assert derive(policy, replace(given, score=None)).tier is Tier.WATCHLIST
