@@ -1,0 +1,300 @@
+"""Whatever the rules let through, the record, its page and the stored bytes agree on it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from field_values import VALUES, lines
+from given import GATES, NOW
+from ledger.codec import decode, encode, topic_of
+from ledger.commands import Command
+from ledger.content import PublicField
+from ledger.errors import Refusal
+from ledger.events import Event
+from ledger.in_force import InForce
+from ledger.record import ResearchRecord, evolve, project
+from ledger.vocabulary import Gate, Nature, Outcome, PolicyVersion, Status
+from projections import public_view
+from view_facts import (
+    OTHER,
+    PAGE,
+    RECORD,
+    Fact,
+    evaluated,
+    imported,
+    red_team,
+    submitted,
+)
+from wishes import (
+    CASE,
+    CONTENT,
+    PROOF,
+    RESULTS,
+    SCRIPT,
+    assess,
+    attach,
+    attacks,
+    correct,
+    count,
+    decide,
+    evaluate,
+    lean,
+    register,
+    resubmit,
+    sandbox,
+    submit,
+    supersede,
+    withdraw,
+)
+
+IN_FORCE = InForce(version=2, gates=GATES)
+ROLES = {"repro-script": SCRIPT, "repro-results": RESULTS, "proof-source": PROOF}
+SOURCES = {**ROLES, "counterexample": CASE, "report": SCRIPT}
+LONG = 10
+SCORES = st.none() | st.decimals(0, 10, places=1).map(str)
+OUTCOMES = st.sampled_from([o.value for o in Outcome if o is not Outcome.INVALID_CHECK])
+
+IMPORTS: list[tuple[Fact, ...]] = [
+    (submitted(basis=PAGE), imported()),
+    (
+        submitted(basis=PAGE, grounded=0, verified=9, on=None),
+        evaluated(
+            Outcome.FAILED,
+            red_team(("9.0", "Found."), (None, "Crashed."), mean="4.5"),
+            gate=Gate.RED_TEAM,
+            basis=PAGE,
+            at=None,
+        ),
+        imported(("Quality Tier", "Tier", "Watchlist"), status=Status.FALSIFIED),
+    ),
+]
+
+
+@st.composite
+def evaluations(draw: st.DrawFn, record: ResearchRecord) -> Command:
+    """Draw an evaluation of a submission, right or wrong, or the withdrawal of one."""
+    if record.evaluations and draw(st.integers(0, 2)) == 0:
+        target = draw(st.sampled_from(sorted(record.evaluations)))
+        known = record.evaluations[target]
+        about = record.submissions[known.submission - 1]
+        subject = {"submission": known.submission, "digest": about.digest}
+        method = "red-team" if known.gate is Gate.RED_TEAM else "sandbox"
+        named: dict[str, Any] = {"gate": known.gate.value, "method": method, "subject": subject}
+        return withdraw(**named, withdraws=target, evaluated_at="2026-07-10T11:00:00Z")
+    number = draw(st.integers(1, len(record.submissions)))
+    subject = {"submission": number, "digest": record.submissions[number - 1].digest}
+    evidence = draw(
+        st.none()
+        | st.builds(sandbox, st.sampled_from(["99", "1", "100.0"]))
+        | st.builds(lean, st.sampled_from([0, 0, 1]), st.sampled_from(["propext", "sorryAx"]))
+        | st.builds(attacks, SCORES, SCORES, SCORES)
+        | st.just({"kind": "counterexample", "digest": CASE})
+    )
+    return evaluate(evidence, draw(OUTCOMES), subject=subject, evaluated_at="2026-07-10T10:00:00Z")
+
+
+@st.composite
+def corrections(draw: st.DrawFn, record: ResearchRecord) -> Command:
+    """Draw a correction of one or two fields that says what they say now."""
+    fields = draw(st.lists(st.sampled_from(PublicField), min_size=0, max_size=2, unique=True))
+    changes = [(f.value, record.facts.value(f), draw(VALUES[f])) for f in fields]
+    nature = draw(st.sampled_from(Nature)).value
+    return correct(*changes, nature=nature, public_note=draw(lines))
+
+
+def wishes(record: ResearchRecord) -> st.SearchStrategy[Command]:
+    counts = st.lists(st.integers(0, 9), min_size=3, max_size=3).map(
+        lambda three: sorted(three, reverse=True)
+    )
+    return st.one_of(
+        evaluations(record),
+        evaluations(record),
+        corrections(record),
+        corrections(record),
+        st.sampled_from(sorted(SOURCES)).map(lambda role: attach(role, SOURCES[role])),
+        st.just(register()),
+        st.just(assess()),
+        counts.map(lambda three: count(*three)),
+        lines.map(lambda title: resubmit(content=CONTENT | {"title": title})),
+        # It ends most of what may happen, so it comes late.
+        st.just(supersede() if record.version > LONG else register("10.5281/zenodo.2")),
+    )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[Event, ...]:
+    """Draw the events of a record: submitted here or imported, then asked this and that."""
+    events: list[Event] = []
+    if draw(st.integers(0, 3)) == 0:
+        facts = draw(st.sampled_from(IMPORTS))
+        events += [fact(RECORD, version) for version, fact in enumerate(facts, 1)]
+    else:
+        counted = {"extracted": 6, "grounded": 5, "verified": 5}
+        events.append(decide(None, submit(claims=counted), NOW, GATES, ()))
+        events += _bundle(events)
+    record = project(None, events)
+    assert record is not None
+    for _step in range(draw(st.integers(0, 14))):
+        try:
+            event = decide(record, draw(wishes(record)), NOW, GATES, (OTHER,))
+        except Refusal:
+            continue
+        events.append(event)
+        record = evolve(record, event)
+    return tuple(events)
+
+
+def _bundle(events: list[Event]) -> list[Event]:
+    found: list[Event] = []
+    for role, digest in SOURCES.items():
+        record = project(None, [*events, *found])
+        found.append(decide(record, attach(role, digest), NOW, GATES, ()))
+    return found
+
+
+thorough = settings(
+    max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+@thorough
+@given(histories())
+def test_versions_are_dense_and_what_is_stored_is_read_back(events: tuple[Event, ...]) -> None:
+    assert [event.originator_version for event in events] == list(range(1, len(events) + 1))
+    for event in events:
+        stream, version = event.originator_id, event.originator_version
+        assert decode(stream, version, topic_of(event), encode(event)) == event
+
+
+@thorough
+@given(histories())
+def test_folding_a_prefix_is_folding_step_by_step(events: tuple[Event, ...]) -> None:
+    record: ResearchRecord | None = None
+    page: public_view.Page | None = None
+    for upto, event in enumerate(events, 1):
+        record, page = evolve(record, event), public_view.evolve(page, event)
+        assert record == project(None, events[:upto])
+        assert page == public_view.folded(events[:upto])
+
+
+@thorough
+@given(histories())
+def test_the_record_and_its_page_agree(events: tuple[Event, ...]) -> None:
+    record, page = project(None, events), public_view.folded(events)
+    assert record is not None
+    assert record.facts == page.facts
+    assert (record.record_id, record.handle) == (page.record_id, page.handle)
+    assert (record.version, len(record.submissions)) == (page.version, page.submission)
+    assert record.current.digest == page.content_digest
+    assert record.current.submitted_on == page.facts.submitted_on
+    assert record.superseded_by == page.superseded_by
+    assert record.registered == (page.registration is not None)
+    assert record.in_doubt == (page.standing != "clear")
+    assert list(record.evaluations) == [e.evaluation_id for e in page.evaluations]
+    assert record.corrections == {c.correction_id for c in page.corrections}
+
+
+@thorough
+@given(histories(), st.sampled_from(PolicyVersion))
+def test_a_page_is_the_same_bytes_whenever_it_is_made(
+    events: tuple[Event, ...], policy: PolicyVersion
+) -> None:
+    in_force = InForce(gates=GATES, policies={"checked": policy, "stated": policy})
+    read_back = [
+        decode(e.originator_id, e.originator_version, topic_of(e), encode(e)) for e in events
+    ]
+    body = public_view.body(public_view.folded(events), in_force)
+    assert body == public_view.body(public_view.folded(read_back), in_force)
+    shown = json.loads(body, parse_constant=_refuse_constant)
+    assert shown == public_view.fold(events, in_force)
+    assert shown["version"] == len(events)
+    assert not any(isinstance(value, float) for value in _values(shown))
+
+
+def _refuse_constant(name: str) -> None:
+    raise AssertionError(name)
+
+
+def _values(tree: Any) -> list[Any]:
+    if isinstance(tree, dict):
+        return [leaf for value in tree.values() for leaf in _values(value)]
+    if isinstance(tree, list):
+        return [leaf for value in tree for leaf in _values(value)]
+    return [tree]
+
+
+@thorough
+@given(histories())
+def test_a_settled_verdict_has_its_evidence_attached(events: tuple[Event, ...]) -> None:
+    shown = public_view.fold(events, IN_FORCE)
+    verdict = shown["verdict"]
+    if verdict["status"] == "UNVERIFIED":
+        assert verdict["evaluation_id"] is None
+        return
+    (by,) = [e for e in shown["evaluations"] if e["evaluation_id"] == verdict["evaluation_id"]]
+    assert (by["state"], by["gate"]) == ("counting", verdict["decided_by"])
+    assert by["submission"] == shown["submission"]["number"]
+    if by["basis"] == "checked":
+        assert by["gate"] == verdict["gate"]
+        assert by["evidence"] is not None
+        attached = {a["digest"] for a in shown["artifacts"]}
+        rests_on = {v for k, v in by["evidence"].items() if k.endswith("digest")}
+        assert rests_on <= attached
+
+
+@thorough
+@given(histories())
+def test_no_evaluation_is_older_than_its_submission(events: tuple[Event, ...]) -> None:
+    record, page = project(None, events), public_view.folded(events)
+    assert record is not None
+    for evaluation in page.evaluations:
+        day = record.submissions[evaluation.subject.submission - 1].submitted_on
+        if day is not None and evaluation.evaluated_at is not None:
+            assert evaluation.evaluated_at.date() >= day
+
+
+@thorough
+@given(histories())
+def test_history_only_grows(events: tuple[Event, ...]) -> None:
+    for upto in range(2, len(events)):
+        before = public_view.fold(events[:upto], IN_FORCE)
+        after = public_view.fold(events[: upto + 1], IN_FORCE)
+        ids = [e["evaluation_id"] for e in before["evaluations"]]
+        assert [e["evaluation_id"] for e in after["evaluations"]][: len(ids)] == ids
+        assert after["artifacts"][: len(before["artifacts"])] == before["artifacts"]
+        assert after["corrections"]["count"] >= before["corrections"]["count"]
+
+
+def test_histories_reach_every_kind_of_event() -> None:
+    """The strategy is no use if it never gets far: each kind of fact must turn up in it."""
+    seen: set[str] = set()
+
+    @settings(max_examples=150, database=None, derandomize=True)
+    @given(histories())
+    def look(events: tuple[Event, ...]) -> None:
+        seen.update(event.TYPE for event in events)
+        shown = public_view.fold(events, IN_FORCE)
+        seen.add(shown["verdict"]["status"])
+        seen.update(e["state"] for e in shown["evaluations"])
+        seen.add(shown["corrections"]["standing"])
+
+    look()
+    assert seen >= {
+        "record.resubmitted",
+        "external-record.registered",
+        "review.assessed",
+        "claims.counted",
+        "record.superseded",
+        "UNVERIFIED",
+        "VERIFIED",
+        "FALSIFIED",
+        "counting",
+        "stale",
+        "withdrawn",
+        "retracted",
+        "clear",
+    }
