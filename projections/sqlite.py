@@ -32,6 +32,10 @@ class ViewsBusy(Exception):
     """Another process holds the views; the same call may succeed later."""
 
 
+class ViewsDamaged(Exception):
+    """The views file cannot be read; everything in it can be rebuilt."""
+
+
 class Overtaken(Exception):
     """Another rebuild of the same view was swapped in first."""
 
@@ -56,8 +60,10 @@ class Views:
                 writer.execute(tables.CHECKPOINTS)
                 for projection in projections:
                     tables.prepare(writer, projection)
-        except BaseException:
+        except BaseException as trouble:
             self._writer.close()
+            if isinstance(trouble, sqlite3.Error):
+                raise ViewsDamaged(str(trouble)) from trouble
             raise
 
     def _connect(self) -> sqlite3.Connection:

@@ -158,7 +158,7 @@ class Ledger(Engine):
         self, gate: Gate, on: date, actor: str, label: str | None = None
     ) -> Receipt:
         """Record that a gate went live."""
-        in_force = await self.in_force(fresh=True)
+        in_force = await self.in_force()
         return await self._govern((governance.activate_gate(in_force, gate, on, actor, label),))
 
     async def adopt_policy(
@@ -169,7 +169,7 @@ class Ledger(Engine):
         actor: str,
     ) -> Receipt:
         """Put a policy version in force for records of one basis."""
-        in_force = await self.in_force(fresh=True)
+        in_force = await self.in_force()
         return await self._govern(
             (governance.adopt_policy(in_force, policy, applies_to, reason, actor),)
         )
@@ -231,7 +231,6 @@ class Ledger(Engine):
             receipt = await self._commit(append)
         except VersionConflict as conflict:
             raise errors.StaleVersion from conflict
-        await self.in_force(fresh=True)
         return receipt
 
     async def _append_key(self, event: Event, issued: KeyIssued, *, revoked: bool) -> Receipt:

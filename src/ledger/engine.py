@@ -105,7 +105,7 @@ class Engine(Application[str]):
         self.view = view
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._in_flight: set[tuple[str, str]] = set()
-        self._in_force: InForce | None = None
+        self._in_force = InForce()
         # The engine's own factory only assembles its event store; recorder and mapper are ours.
         super().__init__(env={"PERSISTENCE_MODULE": "eventsourcing.popo"})
 
@@ -117,14 +117,13 @@ class Engine(Application[str]):
         """Return the store, which is a recorder of the engine."""
         return cast("ApplicationRecorder", self.store)
 
-    async def in_force(self, *, fresh: bool = False) -> InForce:
-        """Return the gates and policies in force, read again from the log when ``fresh``."""
-        if self._in_force is None or fresh:
-            in_force = InForce()
-            for event in await self._events(governance.STREAM):
-                in_force = in_force.after(event)
-            self._in_force = in_force
-        return self._in_force
+    async def in_force(self) -> InForce:
+        """Return the gates and policies in force, whichever process put them there."""
+        in_force = self._in_force
+        for event in await self._events(governance.STREAM, in_force.version):
+            in_force = in_force.after(event)
+        self._in_force = in_force
+        return in_force
 
     async def handle(self, record_id: str) -> str:
         """Return the handle of a record; refuses RecordUnknown."""
@@ -236,7 +235,7 @@ class Engine(Application[str]):
                 receipt = await self._commit(append)
             except GuardConflict:
                 # What is in force changed while we decided: derive the view again under it.
-                if (await self.in_force(fresh=True)) == in_force:
+                if (await self.in_force()) == in_force:
                     raise
                 continue
             if not receipt.replayed:

@@ -6,6 +6,7 @@ The composition root: the only room that hands a projection's fold to the write 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from projections import ROLL_CALL, public_view
 from projections.catalogue import Catalogue
 from projections.corrections import Corrections
 from projections.findings import Findings
-from projections.sqlite import Views
+from projections.sqlite import Views, ViewsBusy, ViewsDamaged
 
 VIEWS_SUFFIX: Final = ".views"
 
@@ -57,9 +58,18 @@ class Service:
 
     def __enter__(self) -> Self:
         """Open store and views and start the projector; refuses NotInitialised, WrongSchema."""
+        with contextlib.ExitStack() as opened:
+            self._open(opened)
+            # Whatever fails on the way closes what was opened before; from here on, leaving does.
+            self._opened = opened.pop_all()
+        return self
+
+    def _open(self, opened: contextlib.ExitStack) -> None:
         path = self.settings.database_path
         self.store = sqlite.open_store(path, queue_max=self.settings.queue_max)
-        self.views = Views(Path(f"{path}{VIEWS_SUFFIX}"), ASYNCHRONOUS)
+        opened.callback(self.store.close)
+        self.views = _views(Path(f"{path}{VIEWS_SUFFIX}"))
+        opened.callback(self.views.close)
         self.ledger = Ledger(self.store, public_view)
         self.artifacts = Artifacts(
             self.settings.data_dir / "artifacts", self.settings.artifact_bytes_max
@@ -69,7 +79,7 @@ class Service:
         self.findings = Findings(self.views)
         self.projector = Projector(self.store, self.views)
         self.projector.start()
-        return self
+        opened.callback(self.projector.stop)
 
     def __exit__(
         self,
@@ -78,9 +88,7 @@ class Service:
         trace: TracebackType | None,
     ) -> None:
         """Stop the projector, finish what was acknowledged, and let go of the files."""
-        self.projector.stop()
-        self.views.close()
-        self.store.close()
+        self._opened.close()
 
     async def record(self, address: str) -> dict[str, Any] | None:
         """Return the public view of a record with its place in the log, None for an unknown one."""
@@ -124,6 +132,17 @@ class Service:
             await asyncio.to_thread(self.projector.wait, name, position, wait) for name in names
         ]
         return all(reached)
+
+
+def _views(path: Path) -> Views:
+    try:
+        return Views(path, ASYNCHRONOUS)
+    except (ViewsDamaged, ViewsBusy) as trouble:
+        message = (
+            f"The views at {path} cannot be opened ({trouble}); if they are damaged, delete the "
+            "file: it is rebuilt from the log."
+        )
+        raise errors.StoreUnavailable(message) from trouble
 
 
 ASYNCHRONOUS: Final = tuple(p for p in ROLL_CALL.values() if p is not public_view)

@@ -23,7 +23,7 @@ def test_a_submission_is_answered_with_its_place_and_can_be_read_at_once(ledger:
     assert answer.status_code == 201, answer.text
     receipt = answer.json()
     assert answer.headers["Location"] == f"/v1/records/{receipt['record_id']}"
-    assert answer.headers["ETag"] == '"1.4"'
+    assert answer.headers["ETag"] == '"1"'
     assert int(answer.headers["Ledger-Position"]) == receipt["position"]
     view = ledger.view(receipt["record_id"])
     assert view["handle"] == receipt["handle"]
@@ -151,7 +151,7 @@ def test_an_append_without_if_match_is_428_and_with_an_old_one_412(ledger: Api) 
     assert ledger.client.post(url, json=body, headers=ledger.headers(first)).status_code == 201
     stale = ledger.client.post(url, json=body, headers=ledger.headers(first))
     assert (stale.status_code, stale.json()["code"]) == (412, "stale-version")
-    ahead = ledger.client.post(url, json=body, headers=ledger.headers('"99.4"'))
+    ahead = ledger.client.post(url, json=body, headers=ledger.headers('"99"'))
     assert (ahead.status_code, ahead.json()["code"]) == (412, "stale-version")
     for odd in ('W/"2.4"', "*", '"two"', '"1.4", "2.4"', "2"):
         answer = ledger.client.post(url, json=body, headers=ledger.headers(odd))

@@ -31,7 +31,7 @@ def minimal(**changes: Any) -> dict[str, Any]:
     return {"content": {"title": "T", "publisher": "P"}} | changes
 
 
-BODIES = {
+BODIES: dict[str, str | bytes] = {
     "an unknown field": json.dumps(minimal(surprise=1)),
     "an unknown field inside": json.dumps({"content": {"title": "T", "publisher": "P", "x": 1}}),
     "a missing field": json.dumps({"content": {"title": "T"}}),

@@ -44,6 +44,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 def operations() -> Iterator[tuple[Any, GenerationMode]]:
     """Yield every operation that the description names, with inputs that fit and that do not."""
     described = create_app(Service(settings_in(Path("nowhere")))).openapi()
+    found: Any
     for found in schemathesis.openapi.from_dict(described).get_all_operations():
         operation = found.ok()
         yield operation, GenerationMode.POSITIVE

@@ -34,7 +34,8 @@ SECTIONS = (
     "Provenance",
 )
 LABELS = (
-    "Paper level|Source-grounded claims|Claim record source|Status|Gate|Reason|Evaluated|Tier|Basis|"
+    "Paper level|Source-grounded claims|Claim record source|Status|Gate|Reason|Evaluated|Tier|"
+    "Basis|"
     "Evidence strength|Citation grounding|Uncertainty disclosure|Reproducibility status|"
     "Correction count|Manifest contract|Correction contract|Publisher|Public provenance|"
     "Report artifact|External record|Claim lineage|Review method|Provenance contract|Note"
@@ -76,7 +77,8 @@ def raw(text: str) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
         if line in SECTIONS:
             section = line
         elif not section:
-            header |= dict(m.groups() for m in [HEADER.match(line)] if m)
+            if found := HEADER.match(line):
+                header[found[1]] = found[2]
         elif found := PLAIN.match(line) or TABLE.match(line):
             # The first match wins: the paragraphs below a block may start with one of its words.
             printed.setdefault((section, found[1]), found[2])
@@ -215,9 +217,7 @@ def test_every_header_field_is_the_field_of_the_view(seeds: tuple[Seed, ...]) ->
 
 
 def _day(text: str) -> str:
-    months = (
-        "January February March April May June July August September October November December"
-    )
+    months = "January February March April May June July August September October November December"
     year, month, day = map(int, text.split("-"))
     return f"{day} {months.split()[month - 1]} {year}"
 

@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger import __version__, errors
 from ledger.commands import Attach
-from ledger.web import appends, pages, problems, reads
+from ledger.web import appends, pages, problems, reads, routes, urls
+from projections.sqlite import ViewsBusy, ViewsClosed
 
 if TYPE_CHECKING:
     from ledger.service import Service
@@ -69,7 +70,7 @@ def create_app(service: Service) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        openapi_url="/v1/openapi.json",
+        openapi_url=urls.OPENAPI,
         docs_url=None,
         redoc_url=None,
     )
@@ -77,7 +78,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(reads.router(service))
     app.include_router(appends.router(service))
     pages.include(app)
-    app.add_api_route("/healthz", _healthy, methods=["GET"], include_in_schema=False)
+    app.add_api_route(urls.HEALTHZ, _healthy, methods=["GET"], include_in_schema=False)
     _refuse_well(app)
     app.add_middleware(Guarded)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -123,12 +124,17 @@ def _refuse_well(app: FastAPI) -> None:
             response.headers.update(trouble.headers or {})
         return response
 
+    def unavailable(request: Request, _trouble: Exception) -> Response:
+        return refused(request, errors.StoreUnavailable())
+
     def failed(request: Request, trouble: Exception) -> Response:
         _log.error("unhandled fault at %s", request.url.path, exc_info=trouble)
         return refused(request, errors.InternalFault())
 
     app.add_exception_handler(errors.Refusal, refused)
     app.add_exception_handler(HTTPException, unrouted)
+    app.add_exception_handler(ViewsBusy, unavailable)
+    app.add_exception_handler(ViewsClosed, unavailable)
     app.add_exception_handler(Exception, failed)
 
 
@@ -138,7 +144,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         described = get_openapi(
             title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
         )
-        bodies = [route.body for route in appends.ROUTES] + [Attach]
+        bodies = [route.body for route in routes.ROUTES] + [Attach]
         _, schemas = models_json_schema(
             [(body, "validation") for body in bodies],
             ref_template="#/components/schemas/{model}",

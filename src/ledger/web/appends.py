@@ -1,12 +1,11 @@
-"""Which appends does the API take?  A table: path, body, scope, what it does, what it may refuse.
+"""How does a request become an append, and an append an answer?  The endpoints over the table.
 
 Every append is answered by its receipt; a retry under the same key gets the same answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,51 +15,22 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from ledger import errors
-from ledger.commands import (
-    AssessReview,
-    Attach,
-    Command,
-    Correct,
-    CountClaims,
-    Evaluate,
-    Register,
-    Resubmit,
-    Submit,
-    Supersede,
-)
+from ledger.commands import Attach, Command, Evaluate
 from ledger.engine import Request
 from ledger.store import Receipt
 from ledger.vocabulary import ArtifactRole, Gate, Moment, Scope, Visibility
-from ledger.web import problems, requests
+from ledger.web import problems, requests, urls
+from ledger.web.routes import (
+    ATTACH_REFUSALS,
+    ATTACHMENT,
+    COMMON,
+    ON_A_RECORD,
+    ROUTES,
+    Route,
+)
 
 if TYPE_CHECKING:
-    from ledger.application import Ledger
     from ledger.service import Service
-
-Refusals = tuple[type[errors.Refusal], ...]
-Act = Callable[["Ledger", str, Any, Request], Awaitable[Receipt]]
-
-COMMON: Final[Refusals] = (
-    errors.InvalidBody,
-    errors.MalformedJson,
-    errors.InvalidParameter,
-    errors.BodyTooLarge,
-    errors.UnsupportedMediaType,
-    errors.IdempotencyKeyMissing,
-    errors.IdempotencyKeyReused,
-    errors.RequestInFlight,
-    errors.NotAuthenticated,
-    errors.NotAllowed,
-    errors.Overloaded,
-    errors.StoreUnavailable,
-)
-ON_A_RECORD: Final[Refusals] = (
-    errors.RecordUnknown,
-    errors.PreconditionMissing,
-    errors.StaleVersion,
-)
-EDIT: Final[Refusals] = (errors.SupersededRecord,)
-DATED: Final[Refusals] = (errors.DatedInTheFuture, errors.DatedBeforeSubmission)
 
 
 class Appended(BaseModel):
@@ -74,142 +44,6 @@ class Appended(BaseModel):
     position: int = Field(description="The position of the last event in the log.")
     recorded_at: Moment
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One append of the API."""
-
-    name: str
-    path: str
-    body: type[Command]
-    act: Act
-    refusals: Refusals
-    scope: Scope | None = None
-    """None where the scope depends on the gate that the body names."""
-
-
-async def _submit(ledger: Ledger, _record: str, command: Submit, request: Request) -> Receipt:
-    return await ledger.submit(command, request)
-
-
-RECORD: Final = "/v1/records/{address:path}"
-
-ROUTES: Final = (
-    Route(
-        "submit",
-        "/v1/records",
-        Submit,
-        _submit,
-        (errors.HandleTaken, errors.SubmittedInTheFuture, errors.ClaimsOutOfOrder),
-        Scope.SUBMIT,
-    ),
-    Route(
-        "resubmit",
-        RECORD + "/submissions",
-        Resubmit,
-        lambda ledger, record, command, request: ledger.resubmit(record, command, request),
-        (
-            *EDIT,
-            errors.UnchangedContent,
-            errors.SubmittedInTheFuture,
-            errors.DatedBeforeSubmission,
-        ),
-        Scope.SUBMIT,
-    ),
-    Route(
-        "register",
-        RECORD + "/registrations",
-        Register,
-        lambda ledger, record, command, request: ledger.register(record, command, request),
-        (*EDIT, errors.DoiAlreadyRegistered, errors.DoiTaken, errors.DatedInTheFuture),
-        Scope.REGISTER,
-    ),
-    Route(
-        "assess-review",
-        RECORD + "/reviews",
-        AssessReview,
-        lambda ledger, record, command, request: ledger.assess_review(record, command, request),
-        (*EDIT, *DATED),
-        Scope.SUBMIT,
-    ),
-    Route(
-        "count-claims",
-        RECORD + "/claims",
-        CountClaims,
-        lambda ledger, record, command, request: ledger.count_claims(record, command, request),
-        (*EDIT, *DATED, errors.ClaimsOutOfOrder),
-        Scope.SUBMIT,
-    ),
-    Route(
-        "evaluate",
-        RECORD + "/gate-evaluations",
-        Evaluate,
-        lambda ledger, record, command, request: ledger.evaluate(record, command, request),
-        (
-            errors.GateNotActive,
-            errors.EvaluationExists,
-            errors.SubjectMismatch,
-            errors.EvaluatedBeforeSubmission,
-            errors.EvaluatedInTheFuture,
-            errors.MethodNotOfGate,
-            errors.EvidenceOfAnotherMethod,
-            errors.VerifiedWithoutArtifact,
-            errors.FalsifiedWithoutEvidence,
-            errors.OutcomeContradictsEvidence,
-            errors.RelativeToleranceOfZero,
-            errors.CrashedAttackerAveraged,
-            errors.MeanContradictsScores,
-            errors.AggregationMissing,
-            errors.QuorumNotMet,
-            errors.WithdrawalWithoutTarget,
-            errors.EvaluationUnknown,
-            errors.WithdrawalStands,
-            errors.EvaluationAlreadyWithdrawn,
-        ),
-    ),
-    Route(
-        "correct",
-        RECORD + "/corrections",
-        Correct,
-        lambda ledger, record, command, request: ledger.correct(record, command, request),
-        (
-            *EDIT,
-            *DATED,
-            errors.StaleCorrection,
-            errors.CorrectionWithoutEffect,
-            errors.CorrectionDoesNotFit,
-            errors.CorrectionExists,
-            errors.CorrectionUnknown,
-            errors.NothingToReinstate,
-            errors.SubmittedInTheFuture,
-            errors.EvaluatedBeforeSubmission,
-            errors.ClaimsOutOfOrder,
-        ),
-        Scope.CORRECT,
-    ),
-    Route(
-        "supersede",
-        RECORD + "/supersession",
-        Supersede,
-        lambda ledger, record, command, request: ledger.supersede(record, command, request),
-        (
-            *EDIT,
-            *DATED,
-            errors.SupersedesItself,
-            errors.SuccessorUnknown,
-            errors.SupersedingCycle,
-        ),
-        Scope.CORRECT,
-    ),
-)
-
-ATTACH_REFUSALS: Final[Refusals] = (
-    *EDIT,
-    errors.ArtifactAlreadyAttached,
-    errors.ArtifactTooLarge,
-    errors.ArtifactMissing,
-    errors.DigestMismatch,
-)
 
 _GATE_SCOPES: Final = {
     Gate.VERIFICATION: Scope.EVALUATE_GATE_2,
@@ -229,8 +63,8 @@ _MATCH_PARAMETER: Final = {
     "in": "header",
     "required": True,
     "description": "The ETag of the version that you saw.",
-    "schema": {"type": "string", "pattern": '^"[0-9]{1,18}([.][0-9]{1,18})?"$'},
-    "example": '"1.4"',
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,18}([.][0-9a-f]{1,18})?"$'},
+    "example": '"1"',
 }
 
 
@@ -330,13 +164,12 @@ async def answer(service: Service, receipt: Receipt) -> Response:
         position=receipt.position,
         recorded_at=receipt.recorded_at,
     )
-    in_force = await service.ledger.in_force()
     return Response(
         appended.model_dump_json(),
         status_code=HTTPStatus.CREATED,
         media_type="application/json",
         headers={
-            "ETag": f'"{receipt.version}.{in_force.version}"',
+            "ETag": f'"{receipt.version}"',
             "Ledger-Position": str(receipt.position),
             "Location": f"/v1/records/{receipt.originator_id}",
         },
@@ -354,17 +187,13 @@ def _add_attachments(routes: APIRouter, service: Service) -> None:
             if found is None:
                 raise errors.ArtifactMissing
             size = found
-        attach = Route(
-            "attach",
-            "",
-            Attach,
-            lambda ledger, record, command, asked: ledger.attach(record, command, size, asked),
-            (),
+        attach = replace(
+            ATTACHMENT,
+            act=lambda ledger, record, command, asked: ledger.attach(record, command, size, asked),
         )
         return await _appended(request, service, attach, who.actor, command)
 
-    described = Route("attach", RECORD, Attach, _submit, ())
-    asked = _asked(described)
+    asked = _asked(ATTACHMENT)
     asked["parameters"] += [
         {
             "name": "role",
@@ -382,7 +211,7 @@ def _add_attachments(routes: APIRouter, service: Service) -> None:
         "schema": {"type": "string", "format": "binary"}
     }
     routes.add_api_route(
-        RECORD + "/artifacts",
+        urls.ARTIFACTS,
         endpoint,
         methods=["POST"],
         status_code=HTTPStatus.CREATED,

@@ -5,6 +5,7 @@ Reads are open, answered from stored bytes, and change nothing; cursors are opaq
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from starlette.responses import FileResponse, Response
 
 from ledger import errors
 from ledger.vocabulary import moment_text
-from ledger.web import problems, requests
+from ledger.web import problems, requests, urls
 from projections import catalogue, corrections, findings
 from projections.catalogue import Catalogue
 from projections.corrections import Corrections
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 HISTORY_LIMIT_MAX: Final = 1_000
 WAIT_POSITION: Final = "ledger-position"
-RECORD: Final = "/v1/records/{address:path}"
 JSON: Final = "application/json"
 NO_CACHE: Final = "no-cache"
 
@@ -61,27 +61,27 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
     named = (*bad, errors.RecordUnknown)
     lists = (*named, errors.ProjectionBehind)
     return (
-        Read("/v1/records", "list-records", reads.listing, {"q": "string"} | filters | page, late),
+        Read(urls.RECORDS, "list-records", reads.listing, {"q": "string"} | filters | page, late),
         Read(
-            "/v1/corrections",
+            urls.CORRECTIONS,
             "list-corrections",
             reads.corrections,
             {"nature": "array", "type": "array"} | page,
             late,
         ),
-        Read("/v1/findings", "list-findings", reads.findings, {"rule": "array"} | page, late),
-        Read(RECORD + "/history", "history", reads.history, since, named),
-        Read(RECORD + "/corrections", "corrections-of-record", reads.corrections_of, {}, lists),
-        Read(RECORD + "/findings", "findings-of-record", reads.findings_of, {}, lists),
-        Read(RECORD + "/evaluations", "evaluations-of-record", reads.evaluations_of, {}, named),
+        Read(urls.FINDINGS, "list-findings", reads.findings, {"rule": "array"} | page, late),
+        Read(urls.HISTORY, "history", reads.history, since, named),
+        Read(urls.RECORD_CORRECTIONS, "corrections-of-record", reads.corrections_of, {}, lists),
+        Read(urls.RECORD_FINDINGS, "findings-of-record", reads.findings_of, {}, lists),
+        Read(urls.EVALUATIONS, "evaluations-of-record", reads.evaluations_of, {}, named),
         Read(
-            RECORD + "/artifacts/{digest}",
+            urls.ARTIFACT,
             "artifact",
             reads.artifact,
             {},
             (*named, errors.ArtifactUnknown),
         ),
-        Read(RECORD, "current-view", reads.record, {}, named),
+        Read(urls.RECORD, "current-view", reads.record, {}, named),
     )
 
 
@@ -140,8 +140,7 @@ class _Reads:
         """Return the current public view of a record, by id, handle or DOI."""
         requests.query(request, {})
         stored = await self._document(request)
-        in_force = await self.service.ledger.in_force()
-        etag = f'"{stored.version}.{in_force.version}"'
+        etag = _etag(stored)
         headers = {
             "ETag": etag,
             "Ledger-Position": str(stored.position),
@@ -293,6 +292,14 @@ def _page(given: Mapping[str, list[str]]) -> dict[str, Any]:
 def _json(body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return Response(text, media_type=JSON, headers={"Cache-Control": NO_CACHE, **(headers or {})})
+
+
+def _etag(stored: StoredDocument) -> str:
+    """Return the strong ETag of a view: the record's version, and what these very bytes are.
+
+    The version alone would not do: a policy that is adopted changes views without an event on them.
+    """
+    return f'"{stored.version}.{hashlib.blake2b(stored.body, digest_size=6).hexdigest()}"'
 
 
 def _with_place(stored: StoredDocument) -> bytes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX: Final = 1_048_576
 ERRORS_SHOWN: Final = 20
-_ETAG = re.compile(r'"(\d{1,18})(?:\.\d{1,18})?"\Z')
+_ETAG = re.compile(r'"(\d{1,18})(?:\.[0-9a-f]{1,18})?"\Z')
 _KEY = re.compile(r"[!-~]{1,255}\Z")
 _WHOLE = re.compile(r"[0-9]{1,18}\Z")
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/=]{44}):\Z")
@@ -128,7 +128,7 @@ def expected_version(request: Request) -> int:
         raise errors.PreconditionMissing
     named = _ETAG.match(given.strip())
     if named is None:
-        message = 'If-Match names one strong ETag of the record, such as "3.4".'
+        message = 'If-Match names one strong ETag of the record, such as "3".'
         raise errors.InvalidParameter(message, parameter="If-Match")
     return int(named[1])
 

@@ -125,7 +125,9 @@ class Projector:
         try:
             after = self._taken(name, before)
         except PASSING as trouble:
-            _log.warning("%s waits: %s: %s", name, type(trouble).__name__, trouble)
+            # Overtaken is good news: another process has just swapped in the same view.
+            level = logging.INFO if isinstance(trouble, Overtaken) else logging.WARNING
+            _log.log(level, "%s waits: %s: %s", name, type(trouble).__name__, trouble)
             after = before
         except (ViewsClosed, ProjectorStopped):
             raise
