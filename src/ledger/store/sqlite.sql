@@ -22,6 +22,22 @@ BEGIN
     SELECT RAISE(ABORT, 'events are never deleted');
 END;
 
+-- INSERT OR REPLACE removes rows without waking the trigger above, so it has to be stopped here.
+CREATE TRIGGER events_are_only_added_at_the_end BEFORE INSERT ON events
+WHEN NEW.position IS NOT (SELECT coalesce(max(position), 0) + 1 FROM events)
+BEGIN
+    SELECT RAISE(ABORT, 'events are only added at the end');
+END;
+
+CREATE TRIGGER events_are_never_replaced BEFORE INSERT ON events
+WHEN EXISTS (
+    SELECT 1 FROM events
+    WHERE originator_id = NEW.originator_id AND originator_version = NEW.originator_version
+)
+BEGIN
+    SELECT RAISE(ABORT, 'events are never replaced');
+END;
+
 CREATE TABLE documents (
     view TEXT NOT NULL,
     id TEXT NOT NULL,

@@ -39,6 +39,13 @@ class Session(Protocol):
     def attempt(self, work: Callable[[], Any]) -> Any:
         """Run ``work`` inside a savepoint: it happens wholly, or raises and leaves nothing."""
 
+    def is_trouble(self, error: Exception) -> bool:
+        """Whether the database itself failed, as opposed to one wish."""
+
+    @property
+    def position(self) -> int:
+        """The position of the last event, as this transaction knows it."""
+
 
 @dataclass(slots=True)
 class _Wish:
@@ -49,21 +56,11 @@ class _Wish:
 class Writer:
     """One thread that carries out queued work in batches, one commit per batch."""
 
-    def __init__(
-        self,
-        session: Session,
-        queue_max: int,
-        committed: Callable[[], None],
-        trouble: tuple[type[Exception], ...],
-    ) -> None:
-        """Start the thread; ``committed`` is called after each commit.
-
-        ``trouble`` are the exceptions by which the database itself fails, as opposed to one wish.
-        """
+    def __init__(self, session: Session, queue_max: int) -> None:
+        """Start the thread; each of ``woken`` is called with the position after a commit."""
+        self.woken: list[Callable[[int], None]] = []
         self._session = session
         self._queue: queue.Queue[_Wish | None] = queue.Queue(queue_max)
-        self._committed = committed
-        self._trouble = trouble
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -111,38 +108,65 @@ class Writer:
             if last:
                 return
 
-    def _carry_out(self, batch: list[_Wish]) -> None:
-        """Carry out a batch in one transaction; every future is resolved, whatever happens."""
-        done: list[tuple[_Wish, Any]] = []
-        refused: list[tuple[_Wish, Exception]] = []
+    def _carry_out(self, batch: list[_Wish]) -> bool:
+        """Carry out a batch in one transaction; every future is resolved, whatever happens.
+
+        False when the database could not even begin, so that there is no use in trying the next.
+        """
         try:
             self._session.begin()
-            for wish in batch:
-                try:
-                    done.append((wish, self._session.attempt(wish.work)))
-                except self._trouble:
-                    raise
-                except Exception as why:  # noqa: BLE001 - it belongs to this wish alone
-                    refused.append((wish, why))
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the callers must hear of it
+            self._give_up(batch, fault)
+            return False
+        done: list[tuple[_Wish, Any]] = []
+        refused: list[tuple[_Wish, Exception]] = []
+        for wish in batch:
+            try:
+                done.append((wish, self._session.attempt(wish.work)))
+            except Exception as why:  # noqa: BLE001 - it belongs to this wish alone, or is trouble
+                if self._session.is_trouble(why):
+                    self._one_by_one(batch, why)
+                    return True
+                refused.append((wish, why))
+        try:
             self._session.commit()
-            # After this the batch is durable; a crash below loses answers, never facts.
-        except Exception as fault:
-            _log.exception("a batch of %d could not be written", len(batch))
-            self._session.rollback()
-            self._session.reopen()
-            unavailable = errors.StoreUnavailable()
-            unavailable.__cause__ = fault
-            for wish in batch:
-                wish.future.set_exception(unavailable)
-            return
-        self._notify()
+        except Exception as fault:  # noqa: BLE001 - as above
+            self._give_up(batch, fault)
+            return True
+        # From here the batch is durable; a crash below loses answers, never facts.
+        if done:
+            self._wake()
         for wish, answer in done:
             wish.future.set_result(answer)
         for wish, refusal in refused:
             wish.future.set_exception(refusal)
+        return True
 
-    def _notify(self) -> None:
-        try:
-            self._committed()
-        except Exception:
-            _log.exception("a subscriber to commits failed")
+    def _one_by_one(self, batch: list[_Wish], fault: Exception) -> None:
+        """Give every wish a transaction of its own: what is too big for the disk fails alone."""
+        if len(batch) == 1:
+            self._give_up(batch, fault)
+            return
+        self._session.rollback()
+        for n, wish in enumerate(batch):
+            if not self._carry_out([wish]):
+                self._give_up(batch[n + 1 :], fault)
+                return
+
+    def _give_up(self, batch: list[_Wish], fault: Exception) -> None:
+        """Answer that the store is unavailable, and start afresh with another connection."""
+        _log.error("%d appends could not be written", len(batch), exc_info=fault)
+        self._session.rollback()
+        self._session.reopen()
+        for wish in batch:
+            unavailable = errors.StoreUnavailable()
+            unavailable.__cause__ = fault
+            wish.future.set_exception(unavailable)
+
+    def _wake(self) -> None:
+        position = self._session.position
+        for wake in tuple(self.woken):
+            try:
+                wake(position)
+            except Exception:  # noqa: BLE001 - the log goes on without it
+                _log.exception("a subscriber to commits failed")
