@@ -10,6 +10,10 @@ check:
 test *args:
     .venv/bin/pytest {{ args }}
 
+# Fuzz every operation of the API for some minutes
+fuzz:
+    LEDGER_FUZZ_EXAMPLES=1000 .venv/bin/pytest tests/doors/test_fuzz.py
+
 # Repair what the linter and the formatter can repair
 fix:
     .venv/bin/ruff check --fix

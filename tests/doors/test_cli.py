@@ -402,3 +402,16 @@ def submit(address: str, key: str, name: str) -> httpx.Response:
         json={"content": {"title": "A study", "publisher": "Example Research"}},
         headers={"Authorization": f"Bearer {key}", "Idempotency-Key": name},
     )
+
+
+def test_a_damaged_views_file_is_said_and_may_be_deleted(tmp_path: Path) -> None:
+    done(tmp_path, "init")
+    done(tmp_path, "import", "samples")
+    views = tmp_path / "ledger.db.views"
+    for beside in tmp_path.glob("ledger.db.views*"):
+        beside.unlink()
+    views.write_bytes(b"no database, only words " * 500)
+    assert "delete the file" in refused(tmp_path, "show", "SRCH:B0E046B6")
+    views.unlink()
+    assert "finding" not in done(tmp_path, "show", "SRCH:B0E046B6")
+    assert views.exists()
