@@ -25,6 +25,7 @@ from ledger.events import (
     RecordSubmitted,
     RecordSuperseded,
     ReviewAssessed,
+    facts_after,
 )
 from ledger.evidence import LeanEvidence, SandboxEvidence
 from ledger.in_force import InForce
@@ -87,18 +88,11 @@ def opened(event: Event) -> Page:
     if not isinstance(event, RecordSubmitted) or event.originator_version != 1:
         message = f"{event.originator_id} does not open with {RecordSubmitted.TYPE}"
         raise ValueError(message)
-    facts = Facts(
-        content=event.content,
-        submitted_on=event.submitted_on,
-        review=event.review,
-        claims=event.claims,
-        claim_source=event.claim_source,
-    )
     return Page(
         record_id=event.originator_id,
         handle=event.handle,
         basis=event.basis.kind,
-        facts=facts,
+        facts=facts_after(None, event),
         submission=1,
         content_digest=event.content_digest,
     )
@@ -113,18 +107,15 @@ def evolve(page: Page | None, event: Event) -> Page:
             f"{page.record_id} jumps from version {page.version} to {event.originator_version}"
         )
         raise ValueError(message)
-    return replace(_applied(page, event), version=event.originator_version)
+    facts = facts_after(page.facts, event)
+    return replace(_applied(page, event), facts=facts, version=event.originator_version)
 
 
 def _applied(page: Page, event: Event) -> Page:  # noqa: PLR0911 - one return per kind of fact
     match event:
         case RecordResubmitted():
-            facts = page.facts.model_copy(
-                update={"content": event.content, "submitted_on": event.submitted_on}
-            )
             return replace(
                 page,
-                facts=facts,
                 submission=event.submission,
                 content_digest=event.content_digest,
                 as_stated=False,
@@ -134,11 +125,9 @@ def _applied(page: Page, event: Event) -> Page:  # noqa: PLR0911 - one return pe
         case ExternalRecordRegistered():
             return replace(page, registration=event)
         case ReviewAssessed():
-            facts = page.facts.model_copy(update={"review": event.review})
-            return replace(page, facts=facts, reviewed_since=True)
+            return replace(page, reviewed_since=True)
         case ClaimsCounted():
-            update = {"claims": event.claims, "claim_source": event.claim_source}
-            return replace(page, facts=page.facts.model_copy(update=update))
+            return page
         case GateEvaluated():
             return replace(page, evaluations=(*page.evaluations, event), as_stated=False)
         case CorrectionIssued():
@@ -153,15 +142,12 @@ def _applied(page: Page, event: Event) -> Page:  # noqa: PLR0911 - one return pe
 
 
 def _corrected(page: Page, event: CorrectionIssued) -> Page:
-    facts = page.facts
-    for change in event.changes:
-        facts = facts.corrected(change.field, change.to)
     standing = page.standing
     if event.nature in STANDING_NATURES:
         standing = max(standing, STANDINGS[event.nature], key=GRAVITY.index)
     elif event.nature is Nature.REINSTATEMENT:
         standing = "clear"
-    return replace(page, facts=facts, standing=standing, corrections=(*page.corrections, event))
+    return replace(page, standing=standing, corrections=(*page.corrections, event))
 
 
 def folded(events: Iterable[Event]) -> Page:

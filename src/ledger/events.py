@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ledger.content import ClaimCounts, Content, PublicField, Review, Scalar, Value
+from ledger.content import ClaimCounts, Content, Facts, PublicField, Review, Scalar, Value
 from ledger.evidence import Evidence
 from ledger.vocabulary import (
     ActorId,
@@ -270,6 +270,37 @@ RecordEvent = (
     | RecordSuperseded
     | PageImported
 )
+
+
+def facts_after(facts: Facts | None, event: Event) -> Facts:
+    """Return the correctable facts of a record after one more of its events; the first submits.
+
+    Raises ValueError when there is neither: every fold of a record stands on this one.
+    """
+    match event:
+        case RecordSubmitted():
+            shared = {name: getattr(event, name) for name in Facts.model_fields}
+            return Facts(**shared)
+        case _ if facts is None:
+            message = f"{event.originator_id} does not open with {RecordSubmitted.TYPE}"
+            raise ValueError(message)
+        case RecordResubmitted():
+            update: dict[str, object] = {
+                "content": event.content,
+                "submitted_on": event.submitted_on,
+            }
+        case ReviewAssessed():
+            update = {"review": event.review}
+        case ClaimsCounted():
+            update = {"claims": event.claims, "claim_source": event.claim_source}
+        case CorrectionIssued():
+            for change in event.changes:
+                facts = facts.corrected(change.field, change.to)
+            return facts
+        case _:
+            return facts
+    return facts.model_copy(update=update)
+
 
 # ---------------------------------------------------------------- the ledger's own streams
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from ledger.content import Facts, PublicField
+from ledger.content import Facts
 from ledger.events import (
     ArtifactAttached,
     ClaimsCounted,
@@ -23,6 +23,7 @@ from ledger.events import (
     RecordSubmitted,
     RecordSuperseded,
     ReviewAssessed,
+    facts_after,
 )
 from ledger.vocabulary import STANDING_NATURES, Gate, Nature, Outcome
 
@@ -78,7 +79,8 @@ def evolve(record: ResearchRecord | None, event: Event) -> ResearchRecord:
             f"{event.originator_version} is not next"
         )
         raise ValueError(message)
-    return replace(_applied(record, event), version=event.originator_version)
+    facts = facts_after(record.facts, event)
+    return replace(_applied(record, event), facts=facts, version=event.originator_version)
 
 
 def project(_nothing: ResearchRecord | None, events: Iterable[Event]) -> ResearchRecord | None:
@@ -93,13 +95,7 @@ def _opened(event: Event) -> ResearchRecord:
     if not isinstance(event, RecordSubmitted) or event.originator_version != 1:
         message = f"{event.originator_id} does not open with a submission"
         raise ValueError(message)
-    facts = Facts(
-        content=event.content,
-        submitted_on=event.submitted_on,
-        review=event.review,
-        claims=event.claims,
-        claim_source=event.claim_source,
-    )
+    facts = facts_after(None, event)
     first = Submission(event.content_digest, event.submitted_on)
     return ResearchRecord(event.originator_id, event.handle, facts, (first,))
 
@@ -107,29 +103,20 @@ def _opened(event: Event) -> ResearchRecord:
 def _applied(record: ResearchRecord, event: Event) -> ResearchRecord:  # noqa: PLR0911 - one return a fact
     match event:
         case RecordResubmitted():
-            update = {"content": event.content, "submitted_on": event.submitted_on}
             again = Submission(event.content_digest, event.submitted_on)
-            return replace(
-                record,
-                facts=record.facts.model_copy(update=update),
-                submissions=(*record.submissions, again),
-            )
+            return replace(record, submissions=(*record.submissions, again))
         case ArtifactAttached():
             return replace(record, artifacts=record.artifacts | {(event.role.value, event.digest)})
         case ExternalRecordRegistered():
             return replace(record, registered=True)
-        case ReviewAssessed():
-            return replace(record, facts=record.facts.model_copy(update={"review": event.review}))
-        case ClaimsCounted():
-            update = {"claims": event.claims, "claim_source": event.claim_source}
-            return replace(record, facts=record.facts.model_copy(update=update))
         case GateEvaluated():
             return _evaluated(record, event)
         case CorrectionIssued():
             return _corrected(record, event)
         case RecordSuperseded():
             return replace(record, superseded_by=event.by)
-        case PageImported():
+        case ReviewAssessed() | ClaimsCounted() | PageImported():
+            # Facts alone: they were folded before.
             return record
         case _:
             message = f"a record's stream cannot hold {event.TYPE}"
@@ -150,19 +137,12 @@ def _evaluated(record: ResearchRecord, event: GateEvaluated) -> ResearchRecord:
 
 
 def _corrected(record: ResearchRecord, event: CorrectionIssued) -> ResearchRecord:
-    facts, submissions = record.facts, record.submissions
-    for change in event.changes:
-        facts = facts.corrected(change.field, change.to)
-        if change.field is PublicField.SUBMITTED_ON:
-            submissions = (
-                *submissions[:-1],
-                replace(record.current, submitted_on=facts.submitted_on),
-            )
+    # A corrected submission date is the date that evaluations are held against from now on.
+    dated = replace(record.current, submitted_on=facts_after(record.facts, event).submitted_on)
     in_doubt = record.in_doubt or event.nature in STANDING_NATURES
     return replace(
         record,
-        facts=facts,
-        submissions=submissions,
+        submissions=(*record.submissions[:-1], dated),
         corrections=record.corrections | {event.correction_id},
         in_doubt=in_doubt and event.nature is not Nature.REINSTATEMENT,
     )
