@@ -96,7 +96,7 @@ def test_defect_6_a_crashed_attacker_is_missing_and_not_zero() -> None:
 
 
 def test_defect_7_dissent_is_shown_with_the_rule_that_overruled_it() -> None:
-    team = attacks("10", "6.0", None, mean="8.0")
+    team = attacks("10", "6.9", "7.0", mean="8.0")
     event = a_record().when(evaluate(team, "failed")).answer
     assert isinstance(event, GateEvaluated)
     assert isinstance(event.evidence, RedTeamEvidence)

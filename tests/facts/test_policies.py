@@ -101,6 +101,56 @@ def test_the_first_policy_keeps_the_published_boundaries(
     assert derived.level == (Level.SOURCE_GROUNDED if claims else Level.LITERATURE_SYNTHESIS)
 
 
+SECOND = [
+    # score, verified claims, whether a verified run is attached, the tier
+    ("8.50", 5, True, Tier.FLAGSHIP_CANDIDATE),
+    ("8.49", 5, True, Tier.DOI_GRADE),
+    ("8.50", 4, True, Tier.DOI_GRADE),
+    ("8.50", 5, False, Tier.DOI_GRADE),
+    ("7.50", 1, False, Tier.DOI_GRADE),
+    ("7.50", 0, True, Tier.WATCHLIST),
+    ("7.49", 5, True, Tier.PUBLIC_RECORD),
+    ("6.50", 5, False, Tier.PUBLIC_RECORD),
+    ("6.50", 4, True, Tier.WATCHLIST),
+    ("6.49", 5, True, Tier.WATCHLIST),
+    ("5.00", 9, True, Tier.WATCHLIST),
+    ("4.99", 9, True, Tier.QUARANTINE_CANDIDATE),
+]
+
+
+@pytest.mark.parametrize(("score", "claims", "attached", "tier"), SECOND)
+def test_the_second_policy_has_its_boundaries(
+    score: str, claims: int, tier: Tier, *, attached: bool
+) -> None:
+    status = Status.VERIFIED if attached else Status.UNVERIFIED
+    given = Inputs(score=Decimal(score), verified=claims, status=status, bundled=attached)
+    assert derive(V2, given).tier is tier
+
+
+@pytest.mark.parametrize(
+    ("held", "dimension", "grade"),
+    [
+        ({}, "numerical_consistency", Grade.UNASSESSED),
+        ({"sandbox": True}, "numerical_consistency", Grade.MEDIUM),
+        ({"status": Status.FALSIFIED}, "numerical_consistency", Grade.LOW),
+        ({"sandbox": True, "status": Status.FALSIFIED}, "numerical_consistency", Grade.LOW),
+        ({}, "evidence_strength", Grade.UNASSESSED),
+        ({"score": Decimal("7.49")}, "evidence_strength", Grade.LOW),
+        ({"score": Decimal("7.5")}, "evidence_strength", Grade.MEDIUM),
+        ({"score": Decimal(9), "status": Status.FALSIFIED}, "evidence_strength", Grade.LOW),
+        ({"grounded": 0}, "citation_grounding", Grade.UNASSESSED),
+        ({"grounded": 1}, "citation_grounding", Grade.MEDIUM),
+        ({"bundled": True}, "reproducibility_status", Grade.MEDIUM),
+        ({"status": Status.VERIFIED}, "reproducibility_status", Grade.UNASSESSED),
+        ({"bundled": True, "status": Status.VERIFIED}, "reproducibility_status", Grade.HIGH),
+    ],
+)
+def test_a_dimension_has_the_grade_of_its_evidence(
+    held: dict[str, Any], dimension: str, grade: Grade
+) -> None:
+    assert derive(V2, Inputs(**held)).dimensions[dimension] is grade
+
+
 @given(inputs, st.sampled_from(Status))
 def test_the_first_policy_does_not_look_at_the_verdict(given: Inputs, status: Status) -> None:
     assert derive(V1, given) == derive(V1, replace(given, status=status))

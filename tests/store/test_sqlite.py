@@ -15,7 +15,7 @@ import pytest
 
 from given_stores import event, one, positions
 from ledger import errors
-from ledger.store import Append
+from ledger.store import Append, IdempotencyKey, Reservation
 from ledger.store import sqlite as sqlite_store
 from ledger.store.sqlite import SQLiteStore
 
@@ -94,6 +94,21 @@ def test_the_commitment_is_that_of_the_exact_bytes(store: SQLiteStore, path: Pat
 def test_state_that_is_not_bytes_is_refused_before_it_queues(store: SQLiteStore) -> None:
     with pytest.raises(TypeError):
         store.append(Append((event("a", 1, "text"),)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "append",
+    [
+        one("a\0b"),
+        one("a", guards=(("read\0", 0),)),
+        one("a", reservations=(Reservation("doi", "x\0", "a"),)),
+        one("a", idempotency=IdempotencyKey("actor", "k\0", "f")),
+    ],
+)
+def test_a_name_that_sqlite_would_cut_short_is_refused(store: SQLiteStore, append: Append) -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        store.append(append)
+    assert positions(store) == []
 
 
 def test_the_file_survives_a_power_cut(store: SQLiteStore) -> None:

@@ -200,6 +200,36 @@ def test_a_batch_judges_its_appends_in_order(store: Store) -> None:
     assert isinstance(other.exception(10), KeyConflict)
 
 
+@pytest.mark.parametrize(
+    "name", ['a"b\\c', "ü✓𝄞", "", "'; --", "\u2028", "12", "1e5", "null", "[1]"]
+)
+def test_a_name_is_taken_as_it_is_written(store: Store, name: str) -> None:
+    key = IdempotencyKey(name, name, "f")
+    held = (Reservation(name, name, name),)
+    first = store.append(one(name, reservations=held, idempotency=key)).result(10)
+    again = store.append(one(name, reservations=held, idempotency=key)).result(10)
+    assert (first.replayed, again.replayed, again.position) == (False, True, first.position)
+    assert isinstance(store.append(one(name)).exception(10), VersionConflict)
+    taken = one("other", reservations=(Reservation(name, name, "other"),))
+    assert isinstance(store.append(taken).exception(10), ReservationConflict)
+    stale = one("other", guards=((name, 0),))
+    assert isinstance(store.append(stale).exception(10), GuardConflict)
+    assert store.append(one("other", guards=((name, 1),))).result(10).position == 2
+
+
+def test_a_batch_larger_than_one_statement_is_written_whole(store: Store) -> None:
+    hold = Hold(store)
+    futures = [
+        store.append(one(f"s{n}", documents=(Document("v", f"s{n % 90}", n, b"%d" % n),)))
+        for n in range(200)
+    ]
+    hold.release()
+    assert [future.result(10).position for future in futures] == list(range(2, 202))
+    # Of several appends in a batch that wrote one document, the last is what stands.
+    found = {d.id: (d.version, d.position) for d in store.documents("v")}
+    assert found == {f"s{n % 90}": (n, n + 2) for n in range(200)}
+
+
 def test_a_subscriber_that_fails_harms_nobody(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

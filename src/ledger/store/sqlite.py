@@ -34,7 +34,7 @@ from eventsourcing.persistence import (
 
 from ledger.store import Append, IdempotencyKey, LogRow, Receipt, StoredDocument
 from ledger.store.sqlite_files import APPLICATION_ID, SCHEMA_VERSION, Readers, check, connect
-from ledger.store.sqlite_session import SQLiteSession, answered, moment, sealed
+from ledger.store.sqlite_session import SQLiteSession, answered, moment, ready, sealed
 from ledger.store.writer import Writer
 
 PAGE: Final = 1_000
@@ -83,8 +83,7 @@ class SQLiteStore(ApplicationRecorder):
 
     def append(self, append: Append) -> Future[Receipt]:
         """Queue an append; the future gives its receipt or a conflict.  Raises QueueFull."""
-        events = tuple(map(sealed, append.events))
-        return self._writer.submit(lambda: self._session.append(append, events))
+        return self._writer.submit(ready(append))
 
     def replace_documents(self, view: str, fresh: Iterable[StoredDocument], upto: int) -> None:
         """Swap a view for freshly folded documents, in one transaction."""

@@ -36,8 +36,11 @@ class Session(Protocol):
     def reopen(self) -> None:
         """Replace a connection that may be broken; must not raise."""
 
-    def attempt(self, work: Callable[[], Any]) -> Any:
-        """Run ``work`` inside a savepoint: it happens wholly, or raises and leaves nothing."""
+    def carry_out(self, works: list[Any]) -> list[Any]:
+        """Carry out works in order; returns each one's answer, or the exception that refuses it.
+
+        Raises when the works cannot be written together: then the transaction is undone.
+        """
 
     def is_trouble(self, error: Exception) -> bool:
         """Whether the database itself failed, as opposed to one wish."""
@@ -49,7 +52,7 @@ class Session(Protocol):
 
 @dataclass(slots=True)
 class _Wish:
-    work: Callable[[], Any]
+    work: Any
     future: Future[Any] = field(default_factory=Future)
 
 
@@ -66,7 +69,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[], Any]) -> Future[Any]:
+    def submit(self, work: Any) -> Future[Any]:
         """Queue work for the next batch; raises QueueFull at once when the queue is full."""
         wish = _Wish(work)
         # Running from the start: a caller that goes away cannot cancel what others share.
@@ -118,42 +121,41 @@ class Writer:
         except Exception as fault:  # noqa: BLE001 - whatever it is, the callers must hear of it
             self._give_up(batch, fault)
             return False
-        done: list[tuple[_Wish, Any]] = []
-        refused: list[tuple[_Wish, Exception]] = []
-        for wish in batch:
-            try:
-                done.append((wish, self._session.attempt(wish.work)))
-            except Exception as why:  # noqa: BLE001 - it belongs to this wish alone, or is trouble
-                if self._session.is_trouble(why):
-                    self._one_by_one(batch, why)
-                    return True
-                refused.append((wish, why))
+        try:
+            answers = self._session.carry_out([wish.work for wish in batch])
+        except Exception as why:  # noqa: BLE001 - one wish is to blame, or the database is
+            self._session.rollback()
+            if len(batch) > 1:
+                self._one_by_one(batch)
+            elif self._session.is_trouble(why):
+                self._give_up(batch, why)
+            else:
+                batch[0].future.set_exception(why)
+            return True
         try:
             self._session.commit()
         except Exception as fault:  # noqa: BLE001 - as above
             self._give_up(batch, fault)
             return True
         # From here the batch is durable; a crash below loses answers, never facts.
-        if done:
+        if not all(isinstance(answer, Exception) for answer in answers):
             self._wake()
-        for wish, answer in done:
-            wish.future.set_result(answer)
-        for wish, refusal in refused:
-            wish.future.set_exception(refusal)
+        for wish, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Exception):
+                wish.future.set_exception(answer)
+            else:
+                wish.future.set_result(answer)
         return True
 
-    def _one_by_one(self, batch: list[_Wish], fault: Exception) -> None:
-        """Give every wish a transaction of its own: what is too big for the disk fails alone."""
-        if len(batch) == 1:
-            self._give_up(batch, fault)
-            return
-        self._session.rollback()
+    def _one_by_one(self, batch: list[_Wish]) -> None:
+        """Give every wish a transaction of its own: what cannot be stored fails alone."""
         for n, wish in enumerate(batch):
             if not self._carry_out([wish]):
+                fault = wish.future.exception()
                 self._give_up(batch[n + 1 :], fault)
                 return
 
-    def _give_up(self, batch: list[_Wish], fault: Exception) -> None:
+    def _give_up(self, batch: list[_Wish], fault: BaseException | None) -> None:
         """Answer that the store is unavailable, and start afresh with another connection."""
         _log.error("%d appends could not be written", len(batch), exc_info=fault)
         self._session.rollback()
