@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.events import GateEvaluated, Subject
+from ledger.evidence import Evidence, LeanEvidence, SandboxEvidence, Tolerance
 from ledger.in_force import Activation, InForce
 from ledger.vocabulary import Gate, Outcome, Status
 from projections.verdict import CONCLUSIVE, Verdict, states, verdict
-from view_facts import RECORD, evaluated, uuid
+from view_facts import RECORD, evaluated, red_team, sandbox, uuid
 
 CURRENT = 2
 SUBMITTED = date(2026, 7, 1)
@@ -163,6 +165,39 @@ def test_withdrawing_everything_leaves_nothing_settled(evaluations: Evaluations)
 def test_an_unsettled_outcome_is_the_reason(outcome: Outcome, reason: str) -> None:
     shown = ruling((one(1, Gate.VERIFICATION, outcome, CURRENT),))
     assert (shown.status, shown.reason) == (Status.UNVERIFIED, reason)
+
+
+SENTENCES: list[tuple[Evidence | None, str]] = [
+    (
+        sandbox("99.0", "100.0"),
+        "Sandbox reproduction computed 99.0 where 100.0 was expected (relative tolerance 0.05)"
+        ": passed.",
+    ),
+    (
+        SandboxEvidence(
+            computed=Decimal("0.10"),
+            expected=Decimal(0),
+            tolerance=Tolerance(kind="absolute", value=Decimal("0.2")),
+        ),
+        "Sandbox reproduction computed 0.10 where 0 was expected (absolute tolerance 0.2): passed.",
+    ),
+    (
+        LeanEvidence(toolchain="lean4:v4.9.0", exit_code=0),
+        "Lean 4 run with lean4:v4.9.0 ended with exit code 0: passed.",
+    ),
+    (
+        red_team(("6.5", "Sound."), (None, "Crashed.")),
+        "Red team of 2 attackers (COUNTEREXAMPLE_HUNTER 6.5, CITATION_AUDITOR did not finish)"
+        ": passed.",
+    ),
+    (None, "Evaluated without published evidence: passed."),
+]
+
+
+@pytest.mark.parametrize(("evidence", "text"), SENTENCES)
+def test_a_verdict_says_its_own_figures(evidence: Evidence | None, text: str) -> None:
+    passed = one(1, Gate.VERIFICATION, Outcome.PASSED, CURRENT)
+    assert ruling((passed.model_copy(update={"evidence": evidence}),)).text == text
 
 
 def test_a_record_that_the_red_team_left_standing_is_not_verified_by_that() -> None:
