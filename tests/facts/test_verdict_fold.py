@@ -170,8 +170,7 @@ def test_an_unsettled_outcome_is_the_reason(outcome: Outcome, reason: str) -> No
 SENTENCES: list[tuple[Evidence | None, str]] = [
     (
         sandbox("99.0", "100.0"),
-        "Sandbox reproduction computed 99.0 where 100.0 was expected (relative tolerance 0.05)"
-        ": passed.",
+        "Sandbox reproduction computed 99.0 where 100.0 was expected (relative tolerance 0.05)",
     ),
     (
         SandboxEvidence(
@@ -179,25 +178,24 @@ SENTENCES: list[tuple[Evidence | None, str]] = [
             expected=Decimal(0),
             tolerance=Tolerance(kind="absolute", value=Decimal("0.2")),
         ),
-        "Sandbox reproduction computed 0.10 where 0 was expected (absolute tolerance 0.2): passed.",
+        "Sandbox reproduction computed 0.10 where 0 was expected (absolute tolerance 0.2)",
     ),
     (
         LeanEvidence(toolchain="lean4:v4.9.0", exit_code=0),
-        "Lean 4 run with lean4:v4.9.0 ended with exit code 0: passed.",
+        "Lean 4 run with lean4:v4.9.0 ended with exit code 0",
     ),
     (
         red_team(("6.5", "Sound."), (None, "Crashed.")),
-        "Red team of 2 attackers (COUNTEREXAMPLE_HUNTER 6.5, CITATION_AUDITOR did not finish)"
-        ": passed.",
+        "Red team of 2 attackers (COUNTEREXAMPLE_HUNTER 6.5, CITATION_AUDITOR did not finish)",
     ),
-    (None, "Evaluated without published evidence: passed."),
+    (None, "Evaluated without published evidence"),
 ]
 
 
 @pytest.mark.parametrize(("evidence", "text"), SENTENCES)
 def test_a_verdict_says_its_own_figures(evidence: Evidence | None, text: str) -> None:
     passed = one(1, Gate.VERIFICATION, Outcome.PASSED, CURRENT)
-    assert ruling((passed.model_copy(update={"evidence": evidence}),)).text == text
+    assert ruling((passed.model_copy(update={"evidence": evidence}),)).text == f"{text}: passed."
 
 
 def test_a_record_that_the_red_team_left_standing_is_not_verified_by_that() -> None:
