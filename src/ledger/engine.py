@@ -7,9 +7,8 @@ rule of the trade and no projection: the fold that makes the public view is hand
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
@@ -35,7 +34,8 @@ from ledger.store import (
 )
 from ledger.vocabulary import now
 
-HELD_RECORDS: Final = 10_000
+HELD_RECORDS: Final = 2_000
+"""Records kept decoded: enough for those being worked on, few enough for the garbage collector."""
 TRIES: Final = 5
 
 
@@ -179,9 +179,7 @@ class Engine(Application[str]):
         reservations: tuple[Reservation, ...] = (),
         guards: tuple[tuple[str, int], ...] = (),
     ) -> Receipt:
-        async with self._once(request) as answered:
-            if answered is not None:
-                return answered
+        async def attempt() -> Receipt:
             held = await self._hold(record_id, request.expected)
             event = decide(held.record, self._asked(request))
             try:
@@ -189,6 +187,8 @@ class Engine(Application[str]):
             except VersionConflict as conflict:
                 self._held.pop(record_id, None)
                 raise errors.StaleVersion from conflict
+
+        return await self._once(request, attempt)
 
     async def _append_new(
         self,
@@ -198,13 +198,14 @@ class Engine(Application[str]):
     ) -> Receipt:
         first = cast("RecordSubmitted", events[0])
         handle = Reservation("handle", first.handle, first.originator_id)
-        async with self._once(request) as answered:
-            if answered is not None:
-                return answered
+
+        async def attempt() -> Receipt:
             try:
                 return await self._write(None, events, request, (handle, *reservations))
             except VersionConflict as conflict:
                 raise errors.RecordExists from conflict
+
+        return await self._once(request, attempt)
 
     async def _write(
         self,
@@ -220,7 +221,8 @@ class Engine(Application[str]):
         after = Held(cast("ResearchRecord", record), page)
         key = after.record.record_id
         for _try in range(TRIES):
-            in_force = await self.in_force()
+            # What is remembered will do: the guard refuses the append if it no longer holds.
+            in_force = self._in_force if self._in_force.version else await self.in_force()
             view = Document(
                 self.view.NAME, key, after.record.version, self.view.body(page, in_force)
             )
@@ -259,25 +261,31 @@ class Engine(Application[str]):
             }[taken.reservation.kind]
             raise refusal(held_by=taken.owner) from taken
 
-    @contextlib.asynccontextmanager
-    async def _once(self, request: Request) -> AsyncIterator[Receipt | None]:
-        """Give the receipt of an earlier answer to this key; refuse a twin in flight."""
+    async def _once(self, request: Request, attempt: Callable[[], Awaitable[Receipt]]) -> Receipt:
+        """Make an attempt; a retry gets the first answer, a twin in flight is refused.
+
+        The store looks the key up in the transaction that writes, so only a refused attempt has to
+        ask: a retry meets the very world that its first try made, and would be refused for that.
+        """
         key = request.idempotency
         if key is None:
-            yield None
-            return
-        try:
-            answered = await self.store.answered(key)
-        except KeyConflict as reused:
-            raise errors.IdempotencyKeyReused from reused
+            return await attempt()
         name = (key.actor, key.key)
-        if answered is not None:
-            yield answered
-            return
         if name in self._in_flight:
             raise errors.RequestInFlight
         self._in_flight.add(name)
         try:
-            yield None
+            return await attempt()
+        except errors.Refusal:
+            answered = await self._answered(key)
+            if answered is None:
+                raise
+            return answered
         finally:
             self._in_flight.discard(name)
+
+    async def _answered(self, key: IdempotencyKey) -> Receipt | None:
+        try:
+            return await self.store.answered(key)
+        except KeyConflict as reused:
+            raise errors.IdempotencyKeyReused from reused
