@@ -5,6 +5,7 @@ Bytes are streamed in, never held whole; a file that is there is complete and ne
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import tempfile
@@ -59,8 +60,9 @@ class Artifacts:
                 if announced is not None and announced != digest:
                     raise errors.DigestMismatch(announced=announced, received=digest)
                 file.flush()
-                os.fsync(file.fileno())
-            self._keep(Path(temporary), self.path(digest))
+                # Waiting for the disk takes a while: other requests go on meanwhile.
+                await asyncio.to_thread(os.fsync, file.fileno())
+            await asyncio.to_thread(self._keep, Path(temporary), self.path(digest))
         except OSError as trouble:
             raise errors.StoreUnavailable from trouble
         finally:

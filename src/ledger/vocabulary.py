@@ -14,13 +14,28 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import uuid_utils
-from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 HANDLE_PREFIX: Final = "SRCH:"
 EARLIEST_DAY: Final = date(1600, 1, 1)
 FIGURE_DIGITS_MAX: Final = 60
 FIGURE_EXPONENT_MAX: Final = 400
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
+)
+_DECIMAL = re.compile(r"-?[0-9]{1,60}([.][0-9]{1,60})?([eE][+-]?[0-9]{1,3})?\Z")
+_PLAIN_FIGURE = r"^-?[0-9]{1,30}([.][0-9]{1,30})?$"
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _DOI = re.compile(r"10\.[0-9]{4,9}/[!-~]+\Z")
 # Controls and lone surrogates (categories Cc and Cs) cannot be shown or stored faithfully.
@@ -83,6 +98,29 @@ def _doi(text: str) -> str:
     return folded
 
 
+def _day(given: object) -> object:
+    # A day is written as one: a bare number would be taken for seconds since 1970.
+    if isinstance(given, str) and not _DAY.match(given):
+        message = "is not a day of the form 2026-07-02"
+        raise ValueError(message)
+    return date.fromisoformat(given) if isinstance(given, str) else given
+
+
+def _instant(given: object) -> object:
+    if isinstance(given, str) and not _INSTANT.match(given):
+        message = "is not a moment of the form 2026-07-02T03:48:27.951721Z"
+        raise ValueError(message)
+    return datetime.fromisoformat(given) if isinstance(given, str) else given
+
+
+def _exact(given: object) -> object:
+    # A JSON number has lost its digits by the time it is read: 8.10 has become 8.1.
+    if isinstance(given, float) or (isinstance(given, str) and not _DECIMAL.match(given)):
+        message = 'is not a decimal figure as text, such as "8.10"'
+        raise ValueError(message)
+    return Decimal(given) if isinstance(given, str) else given
+
+
 def _utc(moment: datetime) -> datetime:
     try:
         moment = moment.astimezone(UTC)
@@ -133,14 +171,23 @@ MediaType = Annotated[
 ]
 
 Moment = Annotated[
-    AwareDatetime, AfterValidator(_utc), PlainSerializer(moment_text, when_used="json")
+    AwareDatetime,
+    BeforeValidator(_instant),
+    AfterValidator(_utc),
+    PlainSerializer(moment_text, when_used="json"),
 ]
 """An instant with its time zone, kept in UTC to the microsecond."""
 
-Day = Annotated[date, Field(ge=EARLIEST_DAY)]
+Day = Annotated[date, BeforeValidator(_day), Field(ge=EARLIEST_DAY)]
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
-Figure = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_figure)]
+Figure = Annotated[
+    Decimal,
+    Field(allow_inf_nan=False),
+    BeforeValidator(_exact),
+    AfterValidator(_figure),
+    WithJsonSchema({"type": "string", "pattern": _PLAIN_FIGURE}, mode="validation"),
+]
 """An exact decimal, digits kept as given (``100.0`` stays ``100.0``); a string on the wire."""
 
 Score = Annotated[Figure, Field(ge=0, le=10)]

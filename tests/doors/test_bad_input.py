@@ -51,6 +51,14 @@ BODIES: dict[str, str | bytes] = {
     "a score of a million digits": json.dumps(
         minimal(review={"scores": {"challenger": "1E+999999", "confirmer": "1", "integrator": "1"}})
     ),
+    "a score as a number, which loses digits": json.dumps(
+        minimal(review={"scores": {"challenger": 8.1, "confirmer": 8.0, "integrator": 8.2}})
+    ),
+    "a score in other digits": json.dumps(
+        minimal(review={"scores": {"challenger": "٨", "confirmer": "1_0", "integrator": " 1"}})
+    ),
+    "a day as a digit": json.dumps(minimal(submitted_on="0")),
+    "a day with a time": json.dumps(minimal(submitted_on="2026-07-01T00:00:00")),
     "a lone surrogate": '{"content":{"title":"\\ud800","publisher":"P"}}',
     "a control character": '{"content":{"title":"a\\u0000b","publisher":"P"}}',
     "an escape sequence": '{"content":{"title":"a\\u001b[31mb","publisher":"P"}}',
@@ -112,6 +120,7 @@ def test_ten_megabytes_are_refused_before_they_are_read(ledger: Api) -> None:
         ({"outcome": "maybe"}, "invalid-body"),
         ({"evaluated_at": "2026-07-02T03:48:27"}, "invalid-body"),
         ({"evaluated_at": 1_780_000_000}, "invalid-body"),
+        ({"evaluated_at": "1780000000"}, "invalid-body"),
         ({"evaluated_at": "9999-12-31T23:59:59-23:59"}, "invalid-body"),
         ({"evaluated_at": "2999-01-01T00:00:00Z"}, "evaluated-in-the-future"),
         ({"evaluated_at": "2026-06-30T23:59:59Z"}, "evaluated-before-submission"),
