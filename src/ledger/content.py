@@ -9,6 +9,7 @@ import hashlib
 import json
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Final, Self
 
@@ -87,7 +88,7 @@ class Review(Value):
             raise ValueError(message)
         return self
 
-    @property
+    @cached_property
     def mean(self) -> Decimal | None:
         """The mean as shown: two decimals from three scores, or as stated; None without either."""
         if self.scores is None:
