@@ -16,8 +16,9 @@ from typing import Annotated, Final
 import typer
 import uvicorn
 
-from ledger import errors, service
+from ledger import errors, logs, service
 from ledger.cli import console, given
+from ledger.settings import LogFormat
 from ledger.worker import Poison
 from projections import ROLL_CALL
 from projections.sqlite import Overtaken, ViewsBusy
@@ -34,9 +35,9 @@ def init() -> None:
     """Create the ledger that LEDGER_DATABASE_URL names; one that exists is left as it is."""
     settings = given.settings()
     if service.create(settings):
-        console.say(f"Created the ledger {settings.database_path}.")
+        console.say(f"Created the ledger {settings.database_shown}.")
     else:
-        console.say(f"The ledger {settings.database_path} exists already; nothing was changed.")
+        console.say(f"The ledger {settings.database_shown} exists already; nothing was changed.")
 
 
 def serve(
@@ -46,21 +47,24 @@ def serve(
     ] = 8000,
     *,
     access_log: Annotated[
-        bool, typer.Option("--access-log", help="Print one line for each request.")
+        bool, typer.Option("--access-log", help="Log one line for each request.")
     ] = False,
 ) -> None:
     """Serve the pages and the API until Ctrl-C; running requests are finished first."""
     from ledger.web import create_app  # noqa: PLC0415 - big, and no other command needs it
 
     settings = given.settings()
+    logs.set_up(as_json=settings.log_format is LogFormat.JSON, access=access_log)
     with service.Service(settings):
         # Opened and closed once: what is wrong with the database is said before anybody connects.
         pass
     listening = _listen(host, port)
     config = uvicorn.Config(
         create_app(service.Service(settings)),
-        log_level="info" if access_log else "warning",
-        access_log=access_log,
+        # Its log goes where ours goes, and the line for each request is written by ourselves.
+        log_config=None,
+        log_level="warning",
+        access_log=False,
         timeout_graceful_shutdown=STOP_S_MAX,
     )
     server = _Server(config)

@@ -6,11 +6,10 @@ Assembled here, and nowhere else; every refusal leaves as problem+json, or as a 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -19,18 +18,17 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Mount, Route
 
 from ledger import __version__, errors
 from ledger.commands import Attach
-from ledger.web import appends, pages, problems, reads, routes, urls
+from ledger.metrics import Metrics
+from ledger.web import appends, operations, pages, problems, reads, routes, urls
+from ledger.web.guarded import Guarded
 from projections.sqlite import ViewsBusy, ViewsClosed
 
 if TYPE_CHECKING:
     from ledger.service import Service
-
-_log = logging.getLogger("ledger.web")
 
 DESCRIPTION = """The public record of research outputs as an append-only log of facts.
 
@@ -41,18 +39,6 @@ _HTTP_REFUSALS: dict[int, type[errors.Refusal]] = {
     HTTPStatus.NOT_FOUND: errors.NoSuchPage,
     HTTPStatus.METHOD_NOT_ALLOWED: errors.MethodNotTaken,
 }
-
-HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        (
-            b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
-            b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-        ),
-    ),
-)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -76,15 +62,16 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    metrics = Metrics(__version__)
     app.state.service = service
     api = (appends.router(service), reads.router(service))
     for router in api:
         app.include_router(router)
     _short_cut(app, *api)
     pages.include(app)
-    app.add_api_route(urls.HEALTHZ, _healthy, methods=["GET"], include_in_schema=False)
-    _refuse_well(app)
-    app.add_middleware(Guarded)
+    app.router.routes[:0] = operations.router(service, metrics)
+    failed = _refuse_well(app, metrics)
+    app.add_middleware(Guarded, metrics=metrics, routes=_templates(app), failed=failed)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -103,33 +90,24 @@ def _short_cut(app: FastAPI, *routers: APIRouter) -> None:
     ]
 
 
-async def _healthy() -> dict[str, str]:
-    return {"status": "alive"}
+def _templates(app: FastAPI) -> dict[Any, str]:
+    """Return the template of every route by what answers it."""
+    found: dict[Any, str] = {}
+    for route in app.router.routes:
+        match route:
+            case Route():
+                found.setdefault(route.endpoint, route.path.replace(":path}", "}"))
+            case Mount():
+                found[route.app] = route.path
+    return found
 
 
-class Guarded:
-    """Adds the headers that every answer carries; plain ASGI, so that it costs next to nothing."""
+def _refuse_well(app: FastAPI, metrics: Metrics) -> Callable[[Request, Exception], Response]:
+    """Answer refusals and faults as problems or pages; returns what answers an unforeseen fault."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap the application."""
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, with the headers added where an HTTP answer starts."""
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                present = {name for name, _value in message["headers"]}
-                added = [(n, v) for n, v in HEADERS if n not in present]
-                message["headers"] = [*message["headers"], *added]
-            await send(message)
-
-        await self.app(scope, receive, guarded if scope["type"] == "http" else send)
-
-
-def _refuse_well(app: FastAPI) -> None:
     def refused(request: Request, trouble: Exception) -> Response:
         refusal = trouble if isinstance(trouble, errors.Refusal) else errors.InternalFault()
+        metrics.refused(refusal.code)
         if pages.wants_html(request):
             return pages.render_refusal(request, refusal)
         return problems.respond(request, refusal)
@@ -145,15 +123,11 @@ def _refuse_well(app: FastAPI) -> None:
     def unavailable(request: Request, _trouble: Exception) -> Response:
         return refused(request, errors.StoreUnavailable())
 
-    def failed(request: Request, trouble: Exception) -> Response:
-        _log.error("unhandled fault at %s", request.url.path, exc_info=trouble)
-        return refused(request, errors.InternalFault())
-
     app.add_exception_handler(errors.Refusal, refused)
     app.add_exception_handler(HTTPException, unrouted)
     app.add_exception_handler(ViewsBusy, unavailable)
     app.add_exception_handler(ViewsClosed, unavailable)
-    app.add_exception_handler(Exception, failed)
+    return refused
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

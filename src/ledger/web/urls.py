@@ -50,6 +50,8 @@ OPENAPI: Final = "/v1/openapi.json"
 # ---------------------------------------------------------------- elsewhere
 
 HEALTHZ: Final = "/healthz"
+READYZ: Final = "/readyz"
+METRICS: Final = "/metrics"
 
 DOI_RESOLVER: Final = "https://doi.org/"
 

@@ -1,0 +1,145 @@
+"""What is counted?  Every metric of one process, in a registry of its own.
+
+The rooms that are measured know nothing of this one: they are handed its methods, or are asked for
+their figures when somebody reads the metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+# When each count began is not worth a line of its own.
+disable_created_metrics()
+
+
+class Metrics:
+    """The metrics of one process; docs/operating.md says which to watch."""
+
+    def __init__(self, version: str) -> None:
+        """Begin every count at nought; ``version`` is that of the program."""
+        self.registry = registry = CollectorRegistry()
+        self.append_s = Histogram(
+            "ledger_append_seconds",
+            "From an append's place in the queue to its answer.",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.batch = Histogram(
+            "ledger_batch_appends",
+            "Appends that were carried out in one transaction.",
+            registry=registry,
+            buckets=_SIZES,
+        )
+        self.commit_s = Histogram(
+            "ledger_commit_seconds",
+            "One transaction of the writer, from its beginning to its commit.",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.queue_depth = Gauge(
+            "ledger_queue_depth", "Appends that wait for the writer now.", registry=registry
+        )
+        self.queue_max = Gauge(
+            "ledger_queue_max", "Appends that may wait: LEDGER_QUEUE_MAX.", registry=registry
+        )
+        self.refusals = Counter(
+            "ledger_refusals", "Requests that were refused.", ["code"], registry=registry
+        )
+        self.requests = Counter(
+            "ledger_requests",
+            "Requests that were answered.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self.request_s = Histogram(
+            "ledger_request_seconds",
+            "From a request's head to the end of its answer.",
+            ["method", "route"],
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self.store_up = Gauge(
+            "ledger_store_up", "1 if the store answers, else 0.", registry=registry
+        )
+        self.position = Gauge(
+            "ledger_log_position", "The position of the last event.", registry=registry
+        )
+        self.leader = Gauge(
+            "ledger_projector_leader",
+            "1 if this process keeps the views up to date, else 0.",
+            registry=registry,
+        )
+        views = ["view"]
+        self.view_position = Gauge(
+            "ledger_view_position", "The position a view has reached.", views, registry=registry
+        )
+        self.view_lag = Gauge(
+            "ledger_view_lag_events", "Events that a view is behind.", views, registry=registry
+        )
+        self.view_lag_s = Gauge(
+            "ledger_view_lag_seconds",
+            "The age of the first event that a view does not hold yet, 0 if it holds all.",
+            views,
+            registry=registry,
+        )
+        self.view_stopped = Gauge(
+            "ledger_view_stopped",
+            "1 if an event stopped the view, which /readyz names, else 0.",
+            views,
+            registry=registry,
+        )
+        Gauge("ledger_build_info", "The program's version.", ["version"], registry=registry).labels(
+            version
+        ).set(1)
+        ProcessCollector(registry=registry)
+        self._answered: dict[tuple[str, str, int], Callable[[float], None]] = {}
+
+    def committed(self, appends: int, seconds: float, waited: Sequence[float]) -> None:
+        """Note a batch of the writer: how many appends, how long it took, how long each waited."""
+        self.batch.observe(appends)
+        self.commit_s.observe(seconds)
+        for each in waited:
+            self.append_s.observe(each)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Note an answer to a request; ``route`` is a template, never a path."""
+        noted = self._answered.get((method, route, status))
+        if noted is None:
+            noted = self._answered[method, route, status] = self._noting(method, route, status)
+        noted(seconds)
+
+    def _noting(self, method: str, route: str, status: int) -> Callable[[float], None]:
+        """Return the counters of one kind of answer, looked up once."""
+        count = self.requests.labels(method, route, str(status)).inc
+        observe = self.request_s.labels(method, route).observe
+
+        def note(seconds: float) -> None:
+            count()
+            observe(seconds)
+
+        return note
+
+    def refused(self, code: str) -> None:
+        """Note a refusal."""
+        self.refusals.labels(code).inc()
+
+    def text(self) -> bytes:
+        """Return everything in the text format of Prometheus."""
+        return generate_latest(self.registry)
