@@ -5,26 +5,53 @@ Read from the environment once, and nowhere else in the house.
 
 from __future__ import annotations
 
+import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SQLITE: Final = "sqlite:///"
+POSTGRESQL: Final = ("postgresql", "postgres")
+
+# Several hosts stand side by side, each with its port: a.example:5432,b.example:5432,[::1]:5433.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:@,/\[\]]*)(:[0-9]{1,5})?")
+_SHOWN: Final = frozenset({"dbname", "host", "hostaddr", "port", "target_session_attrs", "user"})
+"""Parameters of a URL that may be shown; any other may hold a secret."""
+
+
+class ProjectorPlace(StrEnum):
+    """Where the views are kept up to date: inside each ``ledger serve``, or by others alone."""
+
+    INSIDE = "inside"
+    APART = "apart"
+
+
+class LogFormat(StrEnum):
+    """How a line of the program's log looks."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Settings(BaseSettings):
     """The settings of a ledger; each is read from the environment with the prefix ``LEDGER_``."""
 
-    model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True)
+    # A refused value is never repeated: it may be a URL with a password in it.
+    model_config = SettingsConfigDict(env_prefix="LEDGER_", frozen=True, hide_input_in_errors=True)
 
     database_url: str = Field(
         default="sqlite:///ledger.db",
-        description="Where the log is kept: sqlite:///relative.db or sqlite:////absolute.db.",
+        repr=False,
+        description="Where the log is kept: sqlite:///relative.db, sqlite:////absolute.db, or a "
+        "PostgreSQL URL as libpq takes it, such as postgresql://user@host1,host2/database.",
     )
     data_dir: Path = Field(
-        default=Path("ledger-data"), description="The folder for artifact bytes; made when missing."
+        default=Path("ledger-data"),
+        description="The folder for artifact bytes; made when missing, shared by all processes.",
     )
     base_url: str = Field(
         default="http://127.0.0.1:8000", description="The public address of this ledger."
@@ -38,16 +65,76 @@ class Settings(BaseSettings):
     wait_s: float = Field(
         default=2.0, ge=0, description="How long a read waits for a view to catch up, in seconds."
     )
+    timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=600,
+        description="The longest wait for a PostgreSQL server to connect or answer, in seconds.",
+    )
+    idempotency_days: int = Field(
+        default=30, ge=1, le=36_500, description="How many days an Idempotency-Key holds."
+    )
+    projector: ProjectorPlace = Field(
+        default=ProjectorPlace.INSIDE,
+        description="inside: every `ledger serve` can keep the views up to date; "
+        "apart: only `ledger project` does.",
+    )
+    lag_max: int = Field(
+        default=10_000,
+        ge=0,
+        description="How many events a view may be behind before /readyz answers 503.",
+    )
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT, description="text: lines for people; json: one JSON object a line."
+    )
 
     @field_validator("database_url")
     @classmethod
     def _a_database_we_speak(cls, url: str) -> str:
-        if not url.startswith(SQLITE) or len(url) == len(SQLITE):
-            message = "is not of the form sqlite:///path"
+        sqlite = url.startswith(SQLITE) and len(url) > len(SQLITE)
+        if not sqlite and _shown(url) is None:
+            message = "is not of the form sqlite:///path or postgresql://user@host/database"
             raise ValueError(message)
         return url
 
     @property
+    def is_sqlite(self) -> bool:
+        """Whether the log is kept in a SQLite file, and not by a PostgreSQL server."""
+        return self.database_url.startswith(SQLITE)
+
+    @property
     def database_path(self) -> Path:
-        """The file of the SQLite database."""
+        """The file of the SQLite database; raises ValueError when the log is not kept in one."""
+        if not self.is_sqlite:
+            message = f"{self.database_shown} is not a file"
+            raise ValueError(message)
         return Path(self.database_url.removeprefix(SQLITE))
+
+    @property
+    def database_shown(self) -> str:
+        """The database as logs and messages may name it: a path, or a URL without secrets."""
+        return str(self.database_path) if self.is_sqlite else _shown(self.database_url) or ""
+
+
+def _shown(url: str) -> str | None:
+    """Return a PostgreSQL URL without what may be secret; None if libpq might read it otherwise."""
+    try:
+        parts = urlsplit(url)
+        given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        return None
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    if (
+        parts.scheme not in POSTGRESQL
+        or not url.startswith(f"{parts.scheme}://")
+        or not (parts.netloc or parts.path.strip("/") or given)
+        or parts.fragment
+        or "@" in credentials
+        or "/" in parts.path[1:]
+        or not all(_HOST.fullmatch(host) for host in hosts.split(","))
+    ):
+        return None
+    user, _, _password = credentials.partition(":")
+    where = f"{user}@{hosts}" if user else hosts
+    kept = urlencode([(name, value) for name, value in given if name in _SHOWN], safe="/,:")
+    return f"{parts.scheme}://{where}{parts.path}" + (f"?{kept}" if kept else "")

@@ -124,8 +124,9 @@ def test_no_package_registry_is_named_anywhere() -> None:
 def test_every_setting_is_documented_and_in_the_example() -> None:
     names = [f"LEDGER_{name.upper()}" for name in Settings.model_fields]
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assert re.findall(r"^(\w+)=", example, re.MULTILINE) == names
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    passwords = sorted(set(re.findall(r"\$\{(\w+):\?", compose)), reverse=True)
+    assert re.findall(r"^(\w+)=", example, re.MULTILINE) == [*names, *passwords]
     for name in names:
         assert f"`{name}`" in page("operating.md")
         assert f"{name}: ${{{name}:-" in compose
@@ -136,7 +137,7 @@ def test_the_example_settings_are_settings(monkeypatch: pytest.MonkeyPatch) -> N
     for name, value in re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE):
         monkeypatch.setenv(name, value)
     default = {name: field.default for name, field in Settings.model_fields.items()}
-    places = {"database_url", "data_dir", "base_url"}
+    places = {"database_url", "data_dir", "base_url", "projector"}
     for name, value in Settings().model_dump().items():
         assert (value == default[name]) is (name not in places), name
 
