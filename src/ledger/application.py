@@ -203,12 +203,8 @@ class Ledger(Engine):
 
     async def resolve(self, address: str) -> str:
         """Return the record id that an id, a handle (with or without prefix) or a DOI names."""
-        record_id = address
-        if address.startswith("10."):
-            record_id = await self.store.owner("doi", address.lower()) or ""
-        elif "-" not in address:
-            handle = HANDLE_PREFIX + address.upper().removeprefix(HANDLE_PREFIX)
-            record_id = await self.store.owner("handle", handle) or ""
+        kind, value = named(address)
+        record_id = value if kind == "id" else await self.store.owner(kind, value)
         if not record_id:
             raise errors.RecordUnknown
         return record_id
@@ -245,6 +241,15 @@ class Ledger(Engine):
             return await self._commit(append)
         except VersionConflict as conflict:
             raise errors.StaleVersion from conflict
+
+
+def named(address: str) -> tuple[str, str]:
+    """Return what an address is, ``id``, ``handle`` or ``doi``, and how the ledger holds it."""
+    if address.startswith("10."):
+        return "doi", address.lower()
+    if "-" in address:
+        return "id", address
+    return "handle", HANDLE_PREFIX + address.upper().removeprefix(HANDLE_PREFIX)
 
 
 def _superseding(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from starlette.routing import Mount, Route
 from ledger import __version__, errors
 from ledger.commands import Attach
 from ledger.metrics import Metrics
-from ledger.web import appends, operations, pages, problems, reads, routes, urls
+from ledger.web import appends, operations, pages, problems, reads, routes, status, urls
 from ledger.web.guarded import Guarded
 from projections.sqlite import ViewsBusy, ViewsClosed
 
@@ -64,7 +65,7 @@ def create_app(service: Service) -> FastAPI:
     )
     metrics = Metrics(__version__)
     app.state.service = service
-    api = (appends.router(service), reads.router(service))
+    api = (appends.router(service), reads.router(service), status.router(service))
     for router in api:
         app.include_router(router)
     _short_cut(app, *api)
@@ -136,13 +137,18 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         described = get_openapi(
             title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
         )
-        bodies = [route.body for route in routes.ROUTES] + [Attach]
+        bodies: list[type[BaseModel]] = [
+            *(route.body for route in routes.ROUTES),
+            Attach,
+            status.StatusAsked,
+        ]
         _, schemas = models_json_schema(
             [(body, "validation") for body in bodies],
             ref_template="#/components/schemas/{model}",
         )
         _, answers = models_json_schema(
-            [(appends.Appended, "serialization")], ref_template="#/components/schemas/{model}"
+            [(answer, "serialization") for answer in (appends.Appended, status.StatusAnswer)],
+            ref_template="#/components/schemas/{model}",
         )
         components = described.setdefault("components", {})
         components["schemas"] = {

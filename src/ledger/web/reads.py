@@ -140,14 +140,14 @@ class _Reads:
         """Return the current public view of a record, by id, handle or DOI."""
         requests.query(request, {})
         stored = await self._document(request)
-        etag = _etag(stored)
+        tag = etag(stored)
         headers = {
-            "ETag": etag,
+            "ETag": tag,
             "Ledger-Position": str(stored.position),
             "Cache-Control": NO_CACHE,
             "Link": f'</records/{stored.id}>; rel="alternate"; type="text/html"',
         }
-        if etag in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
+        if tag in [given.strip() for given in request.headers.get("if-none-match", "").split(",")]:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(_with_place(stored), media_type=JSON, headers=headers)
 
@@ -294,7 +294,7 @@ def _json(body: dict[str, Any], headers: dict[str, str] | None = None) -> Respon
     return Response(text, media_type=JSON, headers={"Cache-Control": NO_CACHE, **(headers or {})})
 
 
-def _etag(stored: StoredDocument) -> str:
+def etag(stored: StoredDocument) -> str:
     """Return the strong ETag of a view: the record's version, and what these very bytes are.
 
     The version alone would not do: a policy that is adopted changes views without an event on them.

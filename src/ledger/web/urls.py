@@ -45,6 +45,7 @@ SUPERSESSION: Final = f"{RECORD}/supersession"
 ARTIFACT: Final = f"{ARTIFACTS}/{{digest}}"
 CORRECTIONS: Final = "/v1/corrections"
 FINDINGS: Final = "/v1/findings"
+STATUS: Final = "/v1/status"
 OPENAPI: Final = "/v1/openapi.json"
 
 # ---------------------------------------------------------------- elsewhere
