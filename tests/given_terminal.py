@@ -76,12 +76,12 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, port: int = 0) -> Iterator[Server]:
+def serving(folder: Path, port: int = 0, *words: str, **settings: str) -> Iterator[Server]:
     """Give a real ``ledger serve`` over the ledger in ``folder``, and end it."""
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--port", str(port)],
+        [*COMMAND, "serve", "--port", str(port), *words],
         cwd=folder,
-        env=environment(folder),
+        env=environment(folder, **settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
