@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from ledger import content, events, evidence, vocabulary
 from ledger.content import Value
+from ledger.metrics import Metrics
 from ledger.settings import Settings
 from ledger.web import problems
 
@@ -175,9 +176,20 @@ def settings_table() -> list[str]:
     )
 
 
+def metrics_table() -> list[str]:
+    """Return every metric of the program with its labels and its sentence."""
+    registry = Metrics("").registry
+    rows = []
+    for family in registry.collect():
+        if family.name.startswith("ledger_"):
+            name = family.name + ("_total" if family.type == "counter" else "")
+            rows.append((f"`{name}`", family.type, family.documentation))
+    return table(("metric", "type", ""), *rows)
+
+
 PARTS: Final = {
     "api.md": {"refusals": refusal_table},
-    "operating.md": {"settings": settings_table},
+    "operating.md": {"settings": settings_table, "metrics": metrics_table},
 }
 
 

@@ -44,9 +44,9 @@ def ledger(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPr
     return done
 
 
-def done(folder: Path, *words: str) -> str:
+def done(folder: Path, *words: str, **settings: str) -> str:
     """Run one command that has to succeed; return what it printed."""
-    ended = ledger(folder, *words)
+    ended = ledger(folder, *words, **settings)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 

@@ -60,17 +60,17 @@ class Metrics:
             "ledger_queue_max", "Appends that may wait: LEDGER_QUEUE_MAX.", registry=registry
         )
         self.refusals = Counter(
-            "ledger_refusals", "Requests that were refused.", ["code"], registry=registry
+            "ledger_refusals", "Requests that were refused, by code.", ["code"], registry=registry
         )
         self.requests = Counter(
             "ledger_requests",
-            "Requests that were answered.",
+            "Requests that were answered, by method, route and status.",
             ["method", "route", "status"],
             registry=registry,
         )
         self.request_s = Histogram(
             "ledger_request_seconds",
-            "From a request's head to the end of its answer.",
+            "From a request's head to the end of its answer, by method and route.",
             ["method", "route"],
             registry=registry,
             buckets=_SECONDS,
