@@ -42,3 +42,7 @@ lock_options := "--quiet --universal --python-version 3.11 --generate-hashes --n
 # Measure appends
 bench:
     .venv/bin/python benchmarks/append.py
+
+# Kill the leader of a PostgreSQL cluster five times under load (needs etcd; takes some minutes)
+drill-failover *args:
+    .venv/bin/python drills/failover.py {{ args }}
