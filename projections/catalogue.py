@@ -5,7 +5,6 @@ It never ranks: the order is the order in which the log took the records in, and
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Final
@@ -14,8 +13,8 @@ from unicodedata import category
 from ledger.vocabulary import moment_text
 from projections.cursor import LIMIT_DEFAULT, Cursor, clamp, parse, turned
 from projections.folded import Folded
-from projections.sqlite import Views
-from projections.table import Checkpoint, Rows, Table, checkpoint
+from projections.table import Checkpoint, Reading, Rows, Table, checkpoint
+from projections.views import Views
 
 FILTERS: Final = ("status", "tier", "level", "kind", "publisher", "state", "standing", "basis")
 """The fields that can be filtered by and that facets are counted for."""
@@ -172,7 +171,7 @@ class Catalogue:
         with self._views.reading() as reader:
             return _facets(self._groups(reader, None), {})
 
-    def _groups(self, reader: sqlite3.Connection, match: str | None) -> Groups:
+    def _groups(self, reader: Reading, match: str | None) -> Groups:
         """Count the matching records by all filter fields at once; kept until the view moves."""
         now = checkpoint(reader, self.NAME)
         kept = self._counted.get(match)

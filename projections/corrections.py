@@ -15,8 +15,8 @@ from ledger.events import CorrectionIssued, RecordResubmitted, RecordSubmitted, 
 from ledger.vocabulary import moment_text
 from projections.cursor import LIMIT_DEFAULT, clamp, parse, turned
 from projections.folded import Folded, Logged
-from projections.sqlite import Views
 from projections.table import Rows, Table
+from projections.views import Views
 
 SUPERSEDED: Final = "superseded"
 """The nature under which a supersession is listed; it is not one of the natures of corrections."""
@@ -117,7 +117,7 @@ class Corrections:
         cursor = parse(query.cursor, 1)
         limit = clamp(query.limit)
         back = cursor is not None and cursor.back
-        clauses, given = ["1"], list[str | int]()
+        clauses, given = ["TRUE"], list[str | int]()
         for name, values in (("nature", query.nature), ("type", query.type)):
             if values:
                 clauses.append(f"{name} IN ({', '.join('?' * len(values))})")

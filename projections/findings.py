@@ -14,8 +14,8 @@ from projections.cursor import LIMIT_DEFAULT, clamp, parse, turned
 from projections.folded import Folded
 from projections.rules import RULES
 from projections.rules.case import Case
-from projections.sqlite import Views
 from projections.table import Rows, Table
+from projections.views import Views
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Findings:
         cursor = parse(query.cursor, 2)
         limit = clamp(query.limit)
         back = cursor is not None and cursor.back
-        where, given = "1", list[str | int](query.rule)
+        where, given = "TRUE", list[str | int](query.rule)
         if query.rule:
             where = f"rule IN ({', '.join('?' * len(query.rule))})"
         with self._views.reading() as reader:

@@ -1,50 +1,98 @@
-"""Where do the views live?  One SQLite file beside the log: rows and checkpoints move together.
+"""Where do the views live beside a SQLite log?  In one SQLite file of their own.
 
-Everything in it may be deleted at any time and is then rebuilt; no fact may live here alone.
+One writer connection, one reader connection per thread; the leader holds a lock on ``<file>.lock``.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Any, ClassVar, Final
 
-from projections import table as tables
-from projections.folded import Folded
-from projections.table import Checkpoint, Projection, Table, shape
+from projections import views
+from projections.table import Dialect, Found, Projection, Row
+from projections.views import (
+    Overtaken,
+    ViewsBusy,
+    ViewsClosed,
+    ViewsDamaged,
+    ViewsUnavailable,
+)
+
+__all__ = ["Overtaken", "SQLiteViews", "Views", "ViewsBusy", "ViewsClosed", "ViewsDamaged"]
 
 BUSY_TIMEOUT_S: Final = 30
 CLOSING_TIMEOUT_S: Final = 10
-LOAD_CHUNK: Final = 1_000
-"""Records per transaction while a fresh view is filled: live views wait no longer than that."""
+DIALECT: Final = Dialect(
+    name="sqlite",
+    tables="SELECT name FROM sqlite_master WHERE type = 'table'",
+    types={"INTEGER": "INTEGER", "TEXT": "TEXT"},
+)
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_AWAY: Final = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-class ViewsClosed(Exception):
-    """The views are closed."""
+class Writer:
+    """The writer connection, inside a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Write to ``connection``."""
+        self._connection = connection
+
+    def execute(self, sql: str, given: Sequence[Any] = (), /) -> Found:
+        """Run a statement."""
+        return self._connection.execute(sql, given)
+
+    def delete(self, table: str, key: str, values: Sequence[Any], /) -> None:
+        """Delete the rows whose key is one of the values."""
+        sql = f"DELETE FROM {table} WHERE {key} = ?"  # noqa: S608
+        self._connection.executemany(sql, ((value,) for value in values))
+
+    def insert(self, table: str, fields: Sequence[str], rows: Iterable[Row], /) -> None:
+        """Insert rows."""
+        marks = ", ".join("?" * len(fields))
+        sql = f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({marks})"  # noqa: S608
+        self._connection.executemany(sql, rows)
 
 
-class ViewsBusy(Exception):
-    """Another process holds the views; the same call may succeed later."""
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in the words of the port what SQLite says of the file; what a row did stays as it is."""
+    try:
+        yield
+    except sqlite3.Error as trouble:
+        code = getattr(trouble, "sqlite_errorcode", 0) & 0xFF
+        kinds = ((_BUSY, ViewsBusy), (_AWAY, ViewsUnavailable), (_DAMAGED, ViewsDamaged))
+        for codes, kind in kinds:
+            if code in codes:
+                raise kind(str(trouble)) from trouble
+        raise
 
 
-class ViewsDamaged(Exception):
-    """The views file cannot be read; everything in it can be rebuilt."""
+class SQLiteViews(views.Views):
+    """The views in a SQLite file."""
 
-
-class Overtaken(Exception):
-    """Another rebuild of the same view was swapped in first."""
-
-
-class Views:
-    """The views database: one writer connection, one reader connection per thread."""
+    dialect: ClassVar[Dialect] = DIALECT
 
     def __init__(self, path: str | Path, projections: Iterable[type[Projection]] = ()) -> None:
-        """Open the file, and create what is missing for ``projections``."""
+        """Open the file, and create what is missing for ``projections``.
+
+        Raises ViewsBusy, ViewsUnavailable, ViewsDamaged.
+        """
         self._path = str(path)
         self._lock = threading.RLock()
         self._readers: list[sqlite3.Connection] = []
@@ -52,19 +100,20 @@ class Views:
         self._idle = threading.Condition()
         self._closed = False
         self._own = threading.local()
-        self._writer = self._connect()
-        try:
-            self._writer.execute("PRAGMA journal_mode = WAL")
-            self._writer.execute("PRAGMA synchronous = NORMAL")
-            with self.writing() as writer:
-                writer.execute(tables.CHECKPOINTS)
-                for projection in projections:
-                    tables.prepare(writer, projection)
-        except BaseException as trouble:
-            self._writer.close()
-            if isinstance(trouble, sqlite3.Error):
-                raise ViewsDamaged(str(trouble)) from trouble
-            raise
+        self._lead: int | None = None
+        self._leading = threading.Lock()
+        with _told():
+            self._writer = self._connect()
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                self._writer.execute("PRAGMA synchronous = NORMAL")
+                with self.writing() as writer:
+                    self._prepare(writer, projections)
+            except BaseException as trouble:
+                self._writer.close()
+                if isinstance(trouble, sqlite3.Error):
+                    raise ViewsDamaged(str(trouble)) from trouble
+                raise
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(
@@ -72,36 +121,36 @@ class Views:
         )
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give the writer inside one transaction; raises ViewsBusy, ViewsClosed."""
-        with self._lock:
+    def writing(self) -> Iterator[Writer]:
+        """Give the writer inside one transaction."""
+        with self._lock, _told():
             if self._closed:
                 raise ViewsClosed
+            self._writer.execute("BEGIN IMMEDIATE")
             try:
-                self._writer.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as trouble:
-                raise ViewsBusy(str(trouble)) from trouble
-            try:
-                yield self._writer
+                yield Writer(self._writer)
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                # A full disk may have rolled back already, which is no trouble of its own.
+                with suppress(sqlite3.OperationalError):
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give this thread's reader inside one snapshot; raises ViewsClosed."""
+        """Give this thread's reader inside one snapshot."""
         with self._idle:
             if self._closed:
                 raise ViewsClosed
             self._reading += 1
         try:
-            reader = self._reader()
-            reader.execute("BEGIN")
-            try:
-                yield reader
-            finally:
-                reader.execute("COMMIT")
+            with _told():
+                reader = self._reader()
+                reader.execute("BEGIN")
+                try:
+                    yield reader
+                finally:
+                    reader.execute("COMMIT")
         finally:
             with self._idle:
                 self._reading -= 1
@@ -117,52 +166,37 @@ class Views:
                 self._readers.append(reader)
         return reader
 
-    def checkpoint(self, name: str) -> Checkpoint:
-        """Return how far a view is; nowhere when it has never been written."""
-        with self.reading() as reader:
-            return tables.checkpoint(reader, name)
+    # ------------------------------------------------------------ leading
 
-    def move(self, name: str, checkpoint: Checkpoint) -> None:
-        """Move the checkpoint of a view whose rows live elsewhere."""
-        with self.writing() as writer:
-            tables.move(writer, name, checkpoint)
-
-    def apply(
-        self,
-        projection: type[Projection],
-        touched: Iterable[Folded],
-        reached: Checkpoint,
-        after: int = 0,
-    ) -> bool:
-        """Replace the rows of the touched records and move the checkpoint, in one transaction.
-
-        ``touched`` are the records with events behind position ``after``.  Changes nothing and
-        returns False when the view has reached that position already, or is not as far as
-        ``after``: neither a replay nor a second process can put older rows over newer ones, or
-        leave a gap.
-        """
-        written = [(record, projection.rows(record)) for record in touched]
-        with self.writing() as writer:
-            if not after <= tables.checkpoint(writer, projection.NAME).position < reached.position:
+    def try_lead(self) -> bool:
+        """Lock ``<file>.lock``, which the system frees when this process ends, however it does."""
+        with self._leading:
+            if self._lead is not None:
+                return True
+            if self._closed:
                 return False
-            for table in projection.TABLES:
-                table.replace(writer, table.name, written)
-            tables.move(writer, projection.NAME, reached, shape(projection))
-        return True
+            try:
+                lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except OSError as trouble:
+                raise ViewsUnavailable(f"{self._path}.lock: {trouble.strerror}") from trouble
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lock)
+                return False
+            self._lead = lock
+            return True
 
-    def rebuild(
-        self, projection: type[Projection], records: Iterable[Folded], reached: Checkpoint
-    ) -> None:
-        """Fill fresh tables and swap them in; raises Overtaken when the view is further by now."""
-        fresh = self.fresh(projection)
-        fresh.load(records)
-        fresh.index()
-        if not fresh.swap(reached):
-            raise Overtaken
+    def leads(self) -> bool:
+        """Return whether this process holds the lock."""
+        return self._lead is not None
 
-    def fresh(self, projection: type[Projection]) -> Fresh:
-        """Return empty tables beside the live ones, to be filled and swapped in."""
-        return Fresh(self, projection)
+    def resign(self) -> None:
+        """Free the lock; the file stays, since another may be about to lock it."""
+        with self._leading:
+            if self._lead is not None:
+                os.close(self._lead)
+                self._lead = None
 
     def close(self) -> None:
         """Let running reads finish, or interrupt them after ten seconds, then close the file."""
@@ -176,87 +210,7 @@ class Views:
             for connection in (*self._readers, self._writer):
                 connection.close()
             self._readers.clear()
-
-    def __enter__(self) -> Self:
-        """Return the views."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the views."""
-        self.close()
+        self.resign()
 
 
-class Fresh:
-    """A view under construction beside the live one; no reader sees it before the swap."""
-
-    def __init__(self, views: Views, projection: type[Projection]) -> None:
-        """Create the empty tables under names of their own generation."""
-        self._views = views
-        self._projection = projection
-        with views.writing() as writer:
-            self._generation = tables.next_generation(writer, projection)
-            for table in projection.TABLES:
-                writer.execute(table.create(self._name(table)))
-
-    def _name(self, table: Table) -> str:
-        return f"{table.name}__new_{self._generation}"
-
-    def load(self, records: Iterable[Folded]) -> None:
-        """Add records that are not in it yet; raises Overtaken."""
-        self._write(records, known=False)
-
-    def put(self, records: Iterable[Folded]) -> None:
-        """Add records, or replace them where they are in it already; raises Overtaken."""
-        self._write(records, known=True)
-
-    def _write(self, records: Iterable[Folded], *, known: bool) -> None:
-        stream = iter(records)
-        while chunk := list(islice(stream, LOAD_CHUNK)):
-            written = [(record, self._projection.rows(record)) for record in chunk]
-            with self._views.writing() as writer:
-                self._demand(writer)
-                for table in self._projection.TABLES:
-                    table.replace(writer, self._name(table), written, known=known)
-
-    def _demand(self, writer: sqlite3.Connection) -> None:
-        """Raise Overtaken when another rebuild was swapped in, which clears this one away."""
-        found = tables.names(writer)
-        if not all(self._name(table) in found for table in self._projection.TABLES):
-            raise Overtaken
-
-    def index(self) -> None:
-        """Index what is loaded; once, before the swap."""
-        with self._views.writing() as writer:
-            self._demand(writer)
-            for table in self._projection.TABLES:
-                for statement in table.index(self._name(table), self._generation):
-                    writer.execute(statement)
-
-    def swap(self, reached: Checkpoint) -> bool:
-        """Put the fresh tables and their checkpoint in place of the live ones, in one transaction.
-
-        Returns False and changes nothing when the live view is further than ``reached``: then put
-        the rest of the log into this one and try again.
-        """
-        with self._views.writing() as writer:
-            self._demand(writer)
-            if tables.checkpoint(writer, self._projection.NAME).position > reached.position:
-                return False
-            for table in self._projection.TABLES:
-                writer.execute(f"DROP TABLE IF EXISTS {table.name}")
-                writer.execute(f"ALTER TABLE {self._name(table)} RENAME TO {table.name}")
-            tables.clear(writer, self._projection)
-            tables.move(writer, self._projection.NAME, reached, shape(self._projection))
-        # From here on readers see the fresh view; a crash above leaves the old one whole.
-        return True
-
-    def discard(self) -> None:
-        """Drop the fresh tables, if they are still there."""
-        with self._views.writing() as writer:
-            for table in self._projection.TABLES:
-                writer.execute(f"DROP TABLE IF EXISTS {self._name(table)}")
+Views = SQLiteViews

@@ -1,15 +1,15 @@
 """What is a table of a view?  Its statements under a live or a fresh name, and its checkpoint.
 
-It never opens a connection or a transaction: whoever calls holds the one in which rows and
-checkpoint move together.
+Nothing here opens a connection or a transaction: whoever calls holds the one in which rows and
+checkpoint move together.  Statements are written once, with ``?`` for values and the type names
+INTEGER and TEXT; a dialect says where a database spells them otherwise.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Protocol
 
@@ -20,14 +20,63 @@ Rows = Mapping[str, Sequence[Row]]
 """The rows of one record, by table name."""
 
 CHECKPOINTS: Final = """
-CREATE TABLE IF NOT EXISTS checkpoint (
+CREATE TABLE IF NOT EXISTS standing (
     name TEXT PRIMARY KEY,
-    shape TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    in_force INTEGER NOT NULL,
-    generation INTEGER NOT NULL
+    shape TEXT NOT NULL DEFAULT '',
+    position INTEGER NOT NULL DEFAULT 0,
+    in_force INTEGER NOT NULL DEFAULT 0,
+    generation INTEGER NOT NULL DEFAULT 0,
+    live INTEGER NOT NULL DEFAULT 0,
+    error TEXT
 )
 """
+"""``generation`` counts the tables that were ever begun, ``live`` is that of the live ones."""
+
+
+class Found(Protocol):
+    """The rows that a statement gives."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, None when there is none."""
+
+    def fetchall(self) -> list[Any]:
+        """Return the rest of the rows."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the rest of the rows."""
+
+
+class Reading(Protocol):
+    """A connection inside one snapshot."""
+
+    def execute(self, sql: str, given: Sequence[Any] = ..., /) -> Found:
+        """Run a statement with ``?`` for each of the given values."""
+
+
+class Writing(Reading, Protocol):
+    """A connection inside one transaction, which also takes rows by the thousand."""
+
+    def delete(self, table: str, key: str, values: Sequence[Any], /) -> None:
+        """Delete the rows whose key is one of the values."""
+
+    def insert(self, table: str, fields: Sequence[str], rows: Iterable[Row], /) -> None:
+        """Insert rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a database spells what the others spell otherwise.
+
+    ``tables`` gives the names of all tables; ``types`` are its words for INTEGER and TEXT.
+    """
+
+    name: Literal["sqlite", "postgresql"]
+    tables: str
+    types: Mapping[str, str]
+
+    def spelt(self, ddl: str) -> str:
+        """Return a statement that creates a table, with the types as this database names them."""
+        return re.sub(r"\b(INTEGER|TEXT)\b", lambda found: self.types[found[0]], ddl)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +85,8 @@ class Table:
 
     ``ddl`` creates it, with ``{table}`` for its name; ``fields`` are the columns that a row fills;
     ``key`` is the column by which a record's rows are found, ``by`` what of the record it holds.
+    ``indexes`` are lists of columns.  Where a database needs a statement of its own to create the
+    table, ``ddl_of`` has it under the dialect's name, and ``indexes_of`` what its indexes are on.
     """
 
     name: str
@@ -44,21 +95,26 @@ class Table:
     key: str
     by: Literal["record_id", "place"]
     indexes: tuple[str, ...] = ()
+    ddl_of: tuple[tuple[str, str], ...] = ()
+    indexes_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    def create(self, name: str) -> str:
+    def create(self, name: str, dialect: Dialect) -> str:
         """Return the statement that creates the table under ``name``."""
-        return self.ddl.replace("{table}", name)
+        ddl = dict(self.ddl_of).get(dialect.name) or dialect.spelt(self.ddl)
+        return ddl.replace("{table}", name)
 
-    def index(self, name: str, generation: int) -> list[str]:
+    def index(self, name: str, generation: int, dialect: Dialect) -> list[str]:
         """Return the statements that index it; index names hold the generation, to stay unique."""
+        methods = dict(self.indexes_of).get(dialect.name, ())
+        parts = [f"({columns})" for columns in self.indexes] + [f"USING {m}" for m in methods]
         return [
-            f"CREATE INDEX {self.name}_{generation}_{number} ON {name} ({columns})"
-            for number, columns in enumerate(self.indexes)
+            f"CREATE INDEX {self.name}_{generation}_{number} ON {name} {part}"
+            for number, part in enumerate(parts)
         ]
 
     def replace(
         self,
-        writer: sqlite3.Connection,
+        writer: Writing,
         name: str,
         written: Sequence[tuple[Folded, Rows]],
         *,
@@ -66,11 +122,9 @@ class Table:
     ) -> None:
         """Put the rows of each record in place of its old ones; unless ``known``, it has none."""
         if known:
-            keys = [(getattr(record, self.by),) for record, _ in written]
-            writer.executemany(f"DELETE FROM {name} WHERE {self.key} = ?", keys)  # noqa: S608
-        marks = ", ".join("?" * len(self.fields))
-        insert = f"INSERT INTO {name} ({', '.join(self.fields)}) VALUES ({marks})"  # noqa: S608
-        writer.executemany(insert, (row for _, rows in written for row in rows.get(self.name, ())))
+            writer.delete(name, self.key, [getattr(record, self.by) for record, _ in written])
+        rows = (row for _, rows in written for row in rows.get(self.name, ()))
+        writer.insert(name, self.fields, rows)
 
 
 class Projection(Protocol):
@@ -92,65 +146,112 @@ class Checkpoint:
     in_force: int = 0
 
 
-def shape(projection: type[Projection]) -> str:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a view is, and the sentence that says what stopped it, if anything has."""
+
+    checkpoint: Checkpoint = Checkpoint()
+    error: str | None = None
+
+
+def shape(projection: type[Projection], dialect: Dialect) -> str:
     """Return a digest of the tables: a view of another shape is emptied when it is opened."""
-    text = "\n".join("|".join((t.name, t.ddl, *t.fields, *t.indexes)) for t in projection.TABLES)
-    return hashlib.sha256(text.encode()).hexdigest()
+    parts = [
+        (table.create("", dialect), *table.fields, *table.index("", 0, dialect))
+        for table in projection.TABLES
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def prepare(writer: sqlite3.Connection, projection: type[Projection]) -> None:
+def prepare(writer: Writing, projection: type[Projection], dialect: Dialect) -> None:
     """Create the tables empty, at the start of the log, unless they are there in this shape."""
-    known = writer.execute(
-        "SELECT shape FROM checkpoint WHERE name = ?", (projection.NAME,)
-    ).fetchone()
-    found = names(writer)
-    if known == (shape(projection),) and all(t.name in found for t in projection.TABLES):
+    query = "SELECT shape FROM standing WHERE name = ?"
+    known = writer.execute(query, (projection.NAME,)).fetchone()
+    shaped = shape(projection, dialect)
+    if known and known[0] == shaped and not missing(writer, projection, dialect):
         return
     generation = next_generation(writer, projection)
     for table in projection.TABLES:
         writer.execute(f"DROP TABLE IF EXISTS {table.name}")
-        writer.execute(table.create(table.name))
-        for statement in table.index(table.name, generation):
+        writer.execute(table.create(table.name, dialect))
+        for statement in table.index(table.name, generation, dialect):
             writer.execute(statement)
-    move(writer, projection.NAME, Checkpoint(), shape(projection))
+    swapped(writer, projection.NAME, generation, shaped)
+    move(writer, projection.NAME, Checkpoint())
 
 
-def names(writer: sqlite3.Connection) -> set[str]:
+def names(reader: Reading, dialect: Dialect) -> set[str]:
     """Return the names of all tables."""
-    return {
-        name for (name,) in writer.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
+    return {name for (name,) in reader.execute(dialect.tables)}
 
 
-def next_generation(writer: sqlite3.Connection, projection: type[Projection]) -> int:
+def missing(reader: Reading, projection: type[Projection], dialect: Dialect) -> bool:
+    """Return whether a table of the projection is not there."""
+    return not {table.name for table in projection.TABLES} <= names(reader, dialect)
+
+
+def next_generation(writer: Writing, projection: type[Projection]) -> int:
     """Count up and return the number that names the next tables and indexes of a projection."""
-    ((generation,),) = writer.execute(
-        "INSERT INTO checkpoint VALUES (?, '', 0, 0, 1) "
-        "ON CONFLICT (name) DO UPDATE SET generation = generation + 1 RETURNING generation",
+    found = writer.execute(
+        "INSERT INTO standing (name, generation) VALUES (?, 1) ON CONFLICT (name) "
+        "DO UPDATE SET generation = standing.generation + 1 RETURNING generation",
         (projection.NAME,),
     ).fetchall()
-    return int(generation)
+    return int(found[0][0])
 
 
-def clear(writer: sqlite3.Connection, projection: type[Projection]) -> None:
-    """Drop what other rebuilds of the projection, crashed or overtaken, have left behind."""
+def live(reader: Reading, name: str) -> int:
+    """Return the generation of a view's live tables, 0 when it has none."""
+    query = "SELECT live FROM standing WHERE name = ?"
+    found = reader.execute(query, (name,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def swapped(writer: Writing, name: str, generation: int, shaped: str) -> None:
+    """Note which generation of a view's tables is live, and its shape."""
+    sql = "UPDATE standing SET live = ?, shape = ? WHERE name = ?"
+    writer.execute(sql, (generation, shaped, name))
+
+
+def leftovers(reader: Reading, projection: type[Projection], dialect: Dialect) -> list[str]:
+    """Return the names of the tables that rebuilds, crashed or overtaken, have left behind."""
+    there = names(reader, dialect)
+    found = list[str]()
     for table in projection.TABLES:
-        left = re.compile(rf"{table.name}__new_[0-9]+")
-        for name in filter(left.fullmatch, names(writer)):
-            writer.execute(f"DROP TABLE {name}")
+        pattern = re.compile(rf"{table.name}__new_[0-9]+")
+        found.extend(filter(pattern.fullmatch, there))
+    return sorted(found)
 
 
-def checkpoint(connection: sqlite3.Connection, name: str) -> Checkpoint:
+def checkpoint(reader: Reading, name: str) -> Checkpoint:
     """Return how far a view is; nowhere when it has never been written."""
-    query = "SELECT position, in_force FROM checkpoint WHERE name = ?"
-    found = connection.execute(query, (name,)).fetchone()
+    query = "SELECT position, in_force FROM standing WHERE name = ?"
+    found = reader.execute(query, (name,)).fetchone()
     return Checkpoint(*found) if found else Checkpoint()
 
 
-def move(writer: sqlite3.Connection, name: str, reached: Checkpoint, shaped: str = "") -> None:
-    """Set the checkpoint of a view, and the shape of its tables."""
+def standings(reader: Reading) -> dict[str, Standing]:
+    """Return where every view is, by name."""
+    query = "SELECT name, position, in_force, error FROM standing"
+    return {
+        name: Standing(Checkpoint(position, in_force), error)
+        for name, position, in_force, error in reader.execute(query)
+    }
+
+
+def move(writer: Writing, name: str, reached: Checkpoint) -> None:
+    """Set the checkpoint of a view; what moves is not stopped."""
     writer.execute(
-        "INSERT INTO checkpoint VALUES (?, ?, ?, ?, 0) ON CONFLICT (name) DO UPDATE "
-        "SET shape = excluded.shape, position = excluded.position, in_force = excluded.in_force",
-        (name, shaped, reached.position, reached.in_force),
+        "INSERT INTO standing (name, position, in_force) VALUES (?, ?, ?) ON CONFLICT (name) DO "
+        "UPDATE SET position = excluded.position, in_force = excluded.in_force, error = NULL",
+        (name, reached.position, reached.in_force),
+    )
+
+
+def report(writer: Writing, name: str, error: str | None) -> None:
+    """Write down what stopped a view; None when nothing does."""
+    writer.execute(
+        "INSERT INTO standing (name, error) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET error = excluded.error",
+        (name, error),
     )
