@@ -1,10 +1,12 @@
-"""A real PostgreSQL for tests and drills: the server of a wheel, in a folder and on a port of its own.
+"""A real PostgreSQL for tests and drills: a wheel's server, in a folder and on a port of its own.
 
 It refuses to run as root, so root starts it as ``nobody``, from a copy that ``nobody`` can reach.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import pwd
 import shutil
@@ -13,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,9 +26,12 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from ledger.store.postgres_migrate import APP_ROLE, migrate
+
 OWNER: Final = "ledger_owner"
 APP: Final = "ledger_api"
 START_S_MAX: Final = 60
+TEMPLATE: Final = "ledger_template"
 
 
 def _wheel() -> Path:
@@ -102,17 +108,18 @@ class Server:
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
-        options = {
+        given = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "max_connections": "200",
             **self.settings,
         }
+        options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     self.bin / "postgres", "-D", self.folder / "data", "-p", str(self.port),
-                    *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
+                    *options,
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
                 start_new_session=True, **self._as_whom,
@@ -150,16 +157,18 @@ class Server:
     def execute(self, statement: str | sql.Composed, database: str = "postgres") -> list[Any]:
         """Run a statement as the superuser and return its rows."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
-            # The statements are the tests' own.
-            cursor = connection.execute(statement)  # type: ignore[arg-type]
+            cursor = connection.execute(
+                statement.encode() if isinstance(statement, str) else statement
+            )
             return cursor.fetchall() if cursor.description else []
 
     def create_database(self, name: str, template: str | None = None) -> Database:
         """Make a database that belongs to the owner role."""
         known = {row[0] for row in self.execute("SELECT rolname FROM pg_roles")}
-        for role in (OWNER, APP):
-            if role not in known:
-                self.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        if OWNER not in known:
+            self.execute(f"CREATE ROLE {APP_ROLE}")
+            self.execute(f"CREATE ROLE {OWNER} LOGIN")
+            self.execute(f"CREATE ROLE {APP} LOGIN IN ROLE {APP_ROLE}")
         parts = [sql.SQL("CREATE DATABASE {} OWNER {}").format(*map(sql.Identifier, (name, OWNER)))]
         if template is not None:
             parts.append(sql.SQL("TEMPLATE {} STRATEGY FILE_COPY").format(sql.Identifier(template)))
@@ -201,3 +210,18 @@ def running(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
             yield server
         finally:
             server.stop()
+
+
+@functools.cache
+def session_server() -> Server:
+    """Return the server that all tests of this process share; it stops with the process."""
+    given = running()
+    server = given.__enter__()
+    atexit.register(given.__exit__, None, None, None)
+    migrate(server.create_database(TEMPLATE).owner_url)
+    return server
+
+
+def fresh_database() -> Database:
+    """Return a database with an empty ledger that nobody else uses."""
+    return session_server().create_database(f"ledger_{uuid.uuid4().hex}", TEMPLATE)

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 import pytest
 from eventsourcing.persistence import StoredEvent
 
+import given_postgres
 from ledger.store import Append, Store
+from ledger.store import postgres as postgres_store
 from ledger.store import sqlite as sqlite_store
 
 
@@ -35,7 +37,17 @@ class SQLite:
         return sqlite_store.open_store(Path(place), queue_max)
 
 
-ADAPTERS: dict[str, Adapter] = {"sqlite": SQLite()}
+class PostgreSQL:
+    """A database of its own on the session's server, used by the application's role."""
+
+    def create(self, folder: Path) -> str:  # noqa: ARG002 - every adapter is given one
+        return given_postgres.fresh_database().app_url
+
+    def open(self, place: str, queue_max: int = 1_000) -> Store:
+        return postgres_store.open_store(place, queue_max=queue_max)
+
+
+ADAPTERS: dict[str, Adapter] = {"sqlite": SQLite(), "postgres": PostgreSQL()}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Our store passes the engine's own test cases for an application recorder."""
+"""Our stores pass the engine's own test cases for an application recorder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from uuid import uuid4
 
 import eventsourcing.tests.persistence as engine
 
-from ledger.store.sqlite import SQLiteStore, create, open_store
+import given_postgres
+from ledger.store import postgres, sqlite
+from ledger.store.postgres import PostgresStore
+from ledger.store.sqlite import SQLiteStore
 
 
 class TestSQLite(engine.ApplicationRecorderTestCase[SQLiteStore]):
@@ -21,7 +24,19 @@ class TestSQLite(engine.ApplicationRecorderTestCase[SQLiteStore]):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         path = Path(folder.name) / "ledger.db"
-        create(path)
-        store = open_store(path)
+        sqlite.create(path)
+        store = sqlite.open_store(path)
+        self.addCleanup(store.close)
+        return store
+
+
+class TestPostgreSQL(engine.ApplicationRecorderTestCase[PostgresStore]):
+    """Every case of the library, unchanged, as the application's role."""
+
+    def new_originator_id(self) -> str:
+        return str(uuid4())
+
+    def create_recorder(self) -> PostgresStore:
+        store = postgres.open_store(given_postgres.fresh_database().app_url)
         self.addCleanup(store.close)
         return store

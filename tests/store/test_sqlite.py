@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import hashlib
 import logging
@@ -15,9 +16,11 @@ import pytest
 
 from given_stores import event, one, positions
 from ledger import errors
-from ledger.store import Append, IdempotencyKey, Reservation
+from ledger.store import Append, Artifact, IdempotencyKey, Reservation, adapters
 from ledger.store import sqlite as sqlite_store
+from ledger.store.migrations import steps
 from ledger.store.sqlite import SQLiteStore
+from ledger.store.sqlite_files import APPLICATION_ID
 
 
 @pytest.fixture
@@ -244,5 +247,28 @@ def test_another_schema_version_is_refused_by_name(path: Path) -> None:
     with sqlite3.connect(path) as outsider:
         outsider.execute("PRAGMA user_version = 99")
     outsider.close()
-    with pytest.raises(errors.WrongSchema, match=r"version 99, this program has 1"):
+    with pytest.raises(
+        errors.WrongSchema, match=r"version 99, this program has 2: use its program"
+    ):
         sqlite_store.open_store(path)
+
+
+def test_a_ledger_of_the_first_schema_is_refused_until_it_is_migrated(tmp_path: Path) -> None:
+    old = tmp_path / "old.db"
+    first = steps("sqlite")[0].statements
+    with sqlite3.connect(old) as outsider:
+        outsider.executescript(first)
+        outsider.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        outsider.execute("PRAGMA user_version = 1")
+        outsider.execute(
+            "INSERT INTO events VALUES (1, 1, 's', 1, 'test.happened:1', x'7b7d', x'00', x'00')"
+        )
+    outsider.close()
+    with pytest.raises(errors.WrongSchema, match=r"version 1, .* run ledger init to migrate it"):
+        sqlite_store.open_store(old)
+    assert adapters.create(f"sqlite:///{old}") == 1
+    with sqlite_store.open_store(old) as store:
+        kept = Append((event("s", 2),), artifacts=(Artifact("sha256:aa", 7),))
+        assert store.append(kept).result(10).position == 2
+        assert asyncio.run(store.artifact("sha256:aa")) == 7
+    assert adapters.create(f"sqlite:///{old}") == len(steps("sqlite"))

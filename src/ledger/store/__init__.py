@@ -1,4 +1,4 @@
-"""How is a fact made durable?  The port that every store adapter fulfils; SQLite is the first.
+"""How is a fact made durable?  The port that every store adapter fulfils: SQLite, PostgreSQL.
 
 An adapter is also a recorder of the ``eventsourcing`` library (``ApplicationRecorder``), so that
 the engine's repository and notification log work on it.  Beyond that interface it takes whole
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -53,6 +54,14 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Artifact:
+    """Bytes that the events of an append name, kept elsewhere."""
+
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """Everything that one request wants to become true, all or nothing.
 
@@ -65,6 +74,7 @@ class Append:
     reservations: tuple[Reservation, ...] = ()
     guards: tuple[tuple[str, int], ...] = ()
     idempotency: IdempotencyKey | None = None
+    artifacts: tuple[Artifact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +137,28 @@ class QueueFull(Exception):
     """The writer's queue is at its bound."""
 
 
+class Observer(Protocol):
+    """Who is told of each batch, in the writer's thread."""
+
+    def committed(self, appends: int, seconds: float, waited: Sequence[float]) -> None:
+        """Hear of a batch: its size, its duration, and how long each append took in all."""
+
+
 class Store(Protocol):
-    """The port.  Reads for doors are coroutines; bulk reads for replay are plain iterators."""
+    """The port.  Reads for doors are coroutines; bulk reads for replay are plain iterators.
+
+    Every method refuses StoreUnavailable while the database is away.
+    """
+
+    @property
+    def waiting(self) -> int:
+        """How many appends wait for the writer now."""
+
+    def check(self) -> None:
+        """Refuse StoreUnavailable, NotInitialised or WrongSchema unless all is well."""
+
+    def reading_here(self) -> AbstractAsyncContextManager[None]:
+        """Let the coroutines below share what they can on the running loop, while inside."""
 
     def append(self, append: Append) -> Future[Receipt]:
         """Queue an append; the future gives its receipt or one of the conflicts above.
@@ -140,11 +170,23 @@ class Store(Protocol):
     async def document(self, view: str, id_: str) -> StoredDocument | None:
         """Return the current document of a view, or None."""
 
+    async def documents_of(self, view: str, ids: Sequence[str]) -> dict[str, StoredDocument]:
+        """Return the current documents of a view by id; those that are not there are left out."""
+
+    async def owners_of(self, kind: str, values: Sequence[str]) -> dict[str, str]:
+        """Return which streams hold reserved names, by name; free names are left out."""
+
+    async def artifact(self, digest: str) -> int | None:
+        """Return the size in bytes of an artifact that the log names, or None."""
+
     async def owner(self, kind: str, value: str) -> str | None:
         """Return the stream that holds a reserved name, or None."""
 
     async def answered(self, idempotency: IdempotencyKey) -> Receipt | None:
-        """Return the receipt that this key was answered with, or None; raises KeyConflict."""
+        """Return the receipt that this key was answered with, or None; raises KeyConflict.
+
+        A key that is older than the store was told to keep keys counts as unknown.
+        """
 
     async def stream(
         self, originator_id: str, after: int = 0, limit: int | None = None
@@ -168,7 +210,7 @@ class Store(Protocol):
         """Yield every document of a view in order of id."""
 
     def subscribe_commits(self, wake: Callable[[int], None]) -> None:
-        """Call ``wake(position)`` after each commit of this process; it must be quick."""
+        """Call ``wake(position)`` after each commit, of this process at least; it must be quick."""
 
     def close(self) -> None:
         """Finish what is queued, then let go of the database."""

@@ -12,12 +12,15 @@ environment.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from importlib.resources import files
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -26,40 +29,65 @@ from uuid import UUID
 from eventsourcing.persistence import (
     ApplicationRecorder,
     IntegrityError,
-    ListenNotifySubscription,
     Notification,
     StoredEvent,
     Subscription,
 )
 
-from ledger.store import Append, IdempotencyKey, LogRow, Receipt, StoredDocument
-from ledger.store.sqlite_files import APPLICATION_ID, SCHEMA_VERSION, Readers, check, connect
-from ledger.store.sqlite_session import SQLiteSession, answered, moment, ready, sealed
+from ledger.store import Append, IdempotencyKey, LogRow, Observer, Receipt, StoredDocument
+from ledger.store.migrations import steps
+from ledger.store.sealing import microseconds, moment, ready, replayed, sealed
+from ledger.store.sqlite_files import APPLICATION_ID, Readers, check, connect, version
+from ledger.store.sqlite_session import DAY_US, SQLiteSession
+from ledger.store.subscription import CommitSubscription
 from ledger.store.writer import Writer
+from ledger.vocabulary import new_record_id, now
 
 PAGE: Final = 1_000
+FRESH_CHUNK: Final = 500
+STREAM_AT_ONCE: Final = 200
+"""Rows of a stream that are read on the event loop; longer ones are read in a thread."""
 
 _ROW = "position, recorded_at, originator_id, originator_version, topic, state"
 _DOCUMENT = "id, version, position, recorded_at, body"
+_LAST: Final = 2**63 - 1
 
 
 def create(path: Path) -> None:
     """Create an empty ledger; raises FileExistsError when there is a file."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
     os.close(descriptor)
-    schema = (files("ledger.store") / "sqlite.sql").read_text(encoding="utf-8")
     with contextlib.closing(connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(
-            f"BEGIN; {schema}; PRAGMA application_id = {APPLICATION_ID}; "
-            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    migrate(path)
 
 
-def open_store(path: Path, queue_max: int = 1_000) -> SQLiteStore:
+def migrate(path: Path) -> int:
+    """Bring a ledger to this program's schema; returns the version found, 0 for an empty one.
+
+    Refuses NotInitialised for what is no ledger and WrongSchema for a newer one.
+    """
+    found = version(path)
+    with contextlib.closing(connect(path)) as connection:
+        for step in steps("sqlite")[found:]:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {step.statements}; PRAGMA user_version = {step.version}; COMMIT;"
+            )
+    check(path)
+    return found
+
+
+def open_store(
+    path: Path,
+    queue_max: int = 1_000,
+    *,
+    idempotency_days: int = 30,
+    observe: Observer | None = None,
+) -> SQLiteStore:
     """Open a ledger; refuses NotInitialised without a file and WrongSchema for another version."""
     check(path)
-    return SQLiteStore(path, queue_max)
+    return SQLiteStore(path, queue_max, idempotency_days=idempotency_days, observe=observe)
 
 
 def _log_row(row: tuple[Any, ...]) -> LogRow:
@@ -73,11 +101,29 @@ def _document_row(row: tuple[Any, ...]) -> StoredDocument:
 class SQLiteStore(ApplicationRecorder):
     """A ledger in one SQLite file; see ``ledger.store.Store`` for what each method promises."""
 
-    def __init__(self, path: Path, queue_max: int = 1_000) -> None:
+    def __init__(
+        self,
+        path: Path,
+        queue_max: int = 1_000,
+        *,
+        idempotency_days: int = 30,
+        observe: Observer | None = None,
+    ) -> None:
         """Open an existing ledger; use ``open_store``, which checks it first."""
-        self._session = SQLiteSession(path)
+        self._path = path
+        self._key_life_us = idempotency_days * DAY_US
+        self._session = SQLiteSession(path, idempotency_days)
         self._readers = Readers(path)
-        self._writer = Writer(self._session, queue_max)
+        self._writer = Writer(self._session, queue_max, observe)
+
+    @property
+    def waiting(self) -> int:
+        """How many appends wait for the writer now."""
+        return self._writer.waiting
+
+    def check(self) -> None:
+        """Refuse StoreUnavailable, NotInitialised or WrongSchema unless all is well."""
+        check(self._path)
 
     # ------------------------------------------------------------ appends
 
@@ -86,15 +132,27 @@ class SQLiteStore(ApplicationRecorder):
         return self._writer.submit(ready(append))
 
     def replace_documents(self, view: str, fresh: Iterable[StoredDocument], upto: int) -> None:
-        """Swap a view for freshly folded documents, in one transaction."""
-        folded = list(fresh)  # folding takes its time, and belongs outside the transaction
-        self._writer.submit(lambda: self._session.swap(view, folded, upto)).result()
+        """Swap a view for freshly folded documents, in one short transaction at the end."""
+        rebuild = new_record_id()
+        stream = iter(fresh)
+        try:
+            # Staged by the writer a little at a time, so that appends find their way in between.
+            while chunk := list(islice(stream, FRESH_CHUNK)):
+                self._writer.submit(partial(self._session.stage, rebuild, chunk)).result()
+            self._writer.submit(partial(self._session.swap, rebuild, view, upto)).result()
+        finally:
+            self._writer.submit(partial(self._session.unstage, rebuild)).result()
 
     def subscribe_commits(self, wake: Callable[[int], None]) -> None:
         """Call ``wake(position)`` after each commit of this process."""
         self._writer.woken.append(wake)
 
     # ------------------------------------------------------------ reads for doors
+
+    @contextlib.asynccontextmanager
+    async def reading_here(self) -> AsyncIterator[None]:
+        """Do nothing: a look-up in a file is quicker than any way to share it."""
+        yield
 
     async def document(self, view: str, id_: str) -> StoredDocument | None:
         """Return the current document of a view, or None."""
@@ -110,21 +168,57 @@ class SQLiteStore(ApplicationRecorder):
         )
         return rows[0][0] if rows else None
 
+    async def documents_of(self, view: str, ids: Sequence[str]) -> dict[str, StoredDocument]:
+        """Return the current documents of a view by id; those that are not there are left out."""
+        rows = self._read(
+            f"SELECT {_DOCUMENT} FROM documents WHERE view = ? AND id IN "
+            "(SELECT value FROM json_each(?))",
+            (view, json.dumps(list(ids))),
+        )
+        return {row[0]: _document_row(row) for row in rows}
+
+    async def owners_of(self, kind: str, values: Sequence[str]) -> dict[str, str]:
+        """Return which streams hold reserved names, by name; free names are left out."""
+        query = (
+            "SELECT value, owner FROM reservations WHERE kind = ? AND value IN "
+            "(SELECT value FROM json_each(?))"
+        )
+        return dict(self._read(query, (kind, json.dumps(list(values)))))
+
+    async def artifact(self, digest: str) -> int | None:
+        """Return the size in bytes of an artifact that the log names, or None."""
+        rows = self._read("SELECT size_bytes FROM artifacts WHERE digest = ?", (digest,))
+        return rows[0][0] if rows else None
+
     async def answered(self, idempotency: IdempotencyKey) -> Receipt | None:
         """Return the receipt that this key was answered with, or None; raises KeyConflict."""
-        with self._readers.reading() as connection:
-            return answered(connection, idempotency)
+        rows = self._read(
+            "SELECT fingerprint, originator_id, version, position, recorded_at FROM idempotency "
+            "WHERE actor = ? AND key = ? AND recorded_at >= ?",
+            (idempotency.actor, idempotency.key, microseconds(now()) - self._key_life_us),
+        )
+        if not rows:
+            return None
+        fingerprint, stream, version, position, at = rows[0]
+        return replayed(idempotency, fingerprint, Receipt(stream, version, position, moment(at)))
 
     async def stream(
         self, originator_id: str, after: int = 0, limit: int | None = None
     ) -> list[LogRow]:
         """Return the rows of one stream with a version above ``after``, in order."""
-        rows = self._read(
+        first = min(STREAM_AT_ONCE, _LAST if limit is None else limit)
+        rows = self._rows_of(originator_id, after, first)
+        if len(rows) == STREAM_AT_ONCE and limit != STREAM_AT_ONCE:
+            left = -1 if limit is None else limit - STREAM_AT_ONCE
+            rows += await asyncio.to_thread(self._rows_of, originator_id, rows[-1][3], left)
+        return [_log_row(row) for row in rows]
+
+    def _rows_of(self, originator_id: str, after: int, limit: int) -> list[Any]:
+        return self._read(
             f"SELECT {_ROW} FROM events WHERE originator_id = ? AND originator_version > ? "
             "ORDER BY originator_version LIMIT ?",
-            (originator_id, after, -1 if limit is None else limit),
+            (originator_id, after, limit),
         )
-        return [_log_row(row) for row in rows]
 
     async def position(self) -> int:
         """Return the position of the last event, 0 for an empty log."""
@@ -134,7 +228,7 @@ class SQLiteStore(ApplicationRecorder):
 
     def rows(self, after: int = 0, upto: int | None = None, page: int = PAGE) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""
-        last = 2**63 - 1 if upto is None else upto
+        last = _LAST if upto is None else upto
         while True:
             found = self._read(
                 f"SELECT {_ROW} FROM events WHERE position > ? AND position <= ? "
@@ -184,7 +278,7 @@ class SQLiteStore(ApplicationRecorder):
         limit: int | None = None,
     ) -> list[StoredEvent]:
         """Return the events of one stream between two versions."""
-        low, high = (-1 if gt is None else gt), (2**63 - 1 if lte is None else lte)
+        low, high = (-1 if gt is None else gt), (_LAST if lte is None else lte)
         rows = self._read(
             "SELECT originator_id, originator_version, topic, state FROM events "
             "WHERE originator_id = ? AND originator_version > ? AND originator_version <= ? "
@@ -204,7 +298,7 @@ class SQLiteStore(ApplicationRecorder):
     ) -> list[Notification]:
         """Return events of the log between two positions, of some topics or of all."""
         low = 0 if start is None else start if inclusive_of_start else start + 1
-        high = 2**63 - 1 if stop is None else stop
+        high = _LAST if stop is None else stop
         named = f"AND topic IN ({', '.join('?' * len(topics))}) " if topics else ""
         rows = self._read(
             "SELECT originator_id, originator_version, topic, state, position FROM events "
@@ -222,7 +316,7 @@ class SQLiteStore(ApplicationRecorder):
         self, gt: int | None = None, topics: Sequence[str] = ()
     ) -> Subscription[ApplicationRecorder]:
         """Return an iterator over the log that waits for the commits of this process."""
-        return _Subscription(self, gt, topics, self._writer.woken)
+        return CommitSubscription(self, gt, topics, self._writer.woken)
 
     # ------------------------------------------------------------ connections
 
@@ -248,28 +342,3 @@ class SQLiteStore(ApplicationRecorder):
     ) -> None:
         """Close the store."""
         self.close()
-
-
-class _Subscription(ListenNotifySubscription[ApplicationRecorder]):
-    """The engine's subscription, woken by the commits of this process."""
-
-    def __init__(
-        self,
-        store: SQLiteStore,
-        gt: int | None,
-        topics: Sequence[str],
-        woken: list[Callable[[int], None]],
-    ) -> None:
-        super().__init__(recorder=store, gt=gt, topics=topics)
-        self._woken = woken
-        woken.append(self._wake)
-        # What was committed between the first look and this line has woken nobody.
-        self._has_been_notified.set()
-
-    def _wake(self, _position: int) -> None:
-        self._has_been_notified.set()
-
-    def stop(self) -> None:
-        with contextlib.suppress(ValueError):
-            self._woken.remove(self._wake)
-        super().stop()

@@ -12,8 +12,9 @@ from typing import Final
 from urllib.parse import quote
 
 from ledger import errors
+from ledger.store.migrations import steps
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = steps("sqlite")[-1].version
 APPLICATION_ID: Final = 0x4C454447
 """``LEDG``: how a file says that it is a ledger."""
 
@@ -33,22 +34,35 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def check(path: Path) -> None:
-    """Refuse what is not a ledger of this schema: NotInitialised, WrongSchema, StoreUnavailable."""
+def version(path: Path) -> int:
+    """Return the schema version of a ledger; refuses NotInitialised, StoreUnavailable."""
     if not path.is_file():
         raise errors.NotInitialised(f"There is no ledger at {path}: run ledger init first.")
     try:
         with contextlib.closing(connect(path)) as connection:
             found = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            schema: int = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as trouble:
         message = f"The file {path} cannot be opened as a ledger: {trouble}."
         raise errors.StoreUnavailable(message) from trouble
     if found != APPLICATION_ID:
         raise errors.NotInitialised(f"The file {path} is not a ledger.")
-    if version != SCHEMA_VERSION:
+    if schema > SCHEMA_VERSION:
         message = (
-            f"The ledger at {path} has schema version {version}, this program has {SCHEMA_VERSION}."
+            f"The ledger at {path} has schema version {schema}, this program has {SCHEMA_VERSION}: "
+            "use its program."
+        )
+        raise errors.WrongSchema(message)
+    return schema
+
+
+def check(path: Path) -> None:
+    """Refuse what is not a ledger of this schema: NotInitialised, WrongSchema, StoreUnavailable."""
+    found = version(path)
+    if found != SCHEMA_VERSION:
+        message = (
+            f"The ledger at {path} has schema version {found}, this program has {SCHEMA_VERSION}: "
+            "run ledger init to migrate it."
         )
         raise errors.WrongSchema(message)
 

@@ -8,34 +8,31 @@ its size: a statement for each row and check took about a tenth more time in all
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
-
-from eventsourcing.persistence import StoredEvent
 
 from ledger.store import (
     Append,
     GuardConflict,
-    IdempotencyKey,
     KeyConflict,
     Receipt,
     ReservationConflict,
     StoredDocument,
     VersionConflict,
 )
+from ledger.store.sealing import Sealed, SealedAppend, microseconds, moment, replayed
 from ledger.store.sqlite_files import connect
 
-COMMITMENT_PREFIX: Final = b"ledger.payload.v1\n"
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_US: Final = 24 * 60 * 60 * 1_000_000
+FORGET_EVERY: Final = 1_000
+"""Batches between two looks for idempotency keys that hold no longer."""
+FORGET_MAX: Final = 1_000
 
 ROWS_MAX: Final = 64
 """Rows in one INSERT: few texts to prepare, and far from SQLite's limit of bound values."""
@@ -43,6 +40,13 @@ ROWS_MAX: Final = 64
 UPSERT: Final = (
     "ON CONFLICT (view, id) DO UPDATE SET version = excluded.version, "
     "position = excluded.position, recorded_at = excluded.recorded_at, body = excluded.body"
+)
+
+# A key that holds no longer is taken over.
+KEY_UPSERT: Final = (
+    "ON CONFLICT (actor, key) DO UPDATE SET fingerprint = excluded.fingerprint, "
+    "originator_id = excluded.originator_id, version = excluded.version, "
+    "position = excluded.position, recorded_at = excluded.recorded_at"
 )
 
 # One row of three JSON lists, so that a batch of any size asks once.
@@ -59,55 +63,9 @@ SELECT
        position, recorded_at))
    FROM json_each(?) AS wanted CROSS JOIN idempotency
    ON actor = json_extract(wanted.value, '$[0]')
-   AND idempotency.key = json_extract(wanted.value, '$[1]'))
+   AND idempotency.key = json_extract(wanted.value, '$[1]')
+   AND recorded_at >= ?)
 """
-
-Sealed = tuple[StoredEvent, bytes, bytes]
-"""An event with its salt and the commitment to its exact bytes."""
-
-
-def moment(microseconds: int) -> datetime:
-    """Return the moment of a stored count of microseconds."""
-    return EPOCH + timedelta(microseconds=microseconds)
-
-
-def sealed(event: StoredEvent) -> Sealed:
-    """Return an event with a fresh salt and the commitment to its exact bytes."""
-    salt = os.urandom(32)
-    return event, salt, hashlib.sha256(COMMITMENT_PREFIX + salt + event.state).digest()
-
-
-def ready(append: Append) -> SealedAppend:
-    """Return an append with its events sealed; raises ValueError for a name that holds a NUL."""
-    names = [str(event.originator_id) for event in append.events]
-    names += [stream for stream, _version in append.guards]
-    names += [text for r in append.reservations for text in (r.kind, r.value)]
-    if append.idempotency is not None:
-        names += [append.idempotency.actor, append.idempotency.key]
-    if any("\0" in name for name in names):
-        # SQLite's JSON ends a text there, so the look-up would judge by another name.
-        raise ValueError("a name in an append holds a NUL character")
-    return SealedAppend(append, tuple(map(sealed, append.events)))
-
-
-def answered(connection: sqlite3.Connection, key: IdempotencyKey) -> Receipt | None:
-    """Return the receipt that a key was answered with, or None; raises KeyConflict."""
-    row = connection.execute(
-        "SELECT fingerprint, originator_id, version, position, recorded_at FROM idempotency "
-        "WHERE actor = ? AND key = ?",
-        (key.actor, key.key),
-    ).fetchone()
-    if row is None:
-        return None
-    return _replayed(key, row[0], Receipt(row[1], row[2], row[3], moment(row[4])))
-
-
-@dataclass(frozen=True, slots=True)
-class SealedAppend:
-    """An append whose events are sealed: ready for the writer."""
-
-    append: Append
-    events: tuple[Sealed, ...]
 
 
 @dataclass(slots=True)
@@ -127,14 +85,17 @@ class _Rows:
     documents: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     reservations: list[tuple[Any, ...]] = field(default_factory=list)
     keys: list[tuple[Any, ...]] = field(default_factory=list)
+    artifacts: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class SQLiteSession:
     """The writer's connection and its transaction."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, idempotency_days: int = 30) -> None:
         """Open the writer's connection."""
         self._path = path
+        self._key_life_us = idempotency_days * DAY_US
+        self._batches = 0
         self.connection = connect(path)
         self.position = 0
         self.recorded_at = 0
@@ -152,7 +113,22 @@ class SQLiteSession:
 
     def commit(self) -> None:
         """Commit; in WAL with full synchronisation the batch is then on the disk."""
+        self._batches += 1
+        if self._batches % FORGET_EVERY == 0:
+            self.connection.execute(
+                "DELETE FROM idempotency WHERE rowid IN "
+                "(SELECT rowid FROM idempotency WHERE recorded_at < ? LIMIT ?)",
+                (self._since(), FORGET_MAX),
+            )
         self.connection.execute("COMMIT")
+
+    def _since(self) -> int:
+        """Return from when on idempotency keys hold."""
+        return time.time_ns() // 1_000 - self._key_life_us
+
+    def together(self, works: Sequence[Any]) -> int:
+        """Return how many of the works one transaction can judge: all of them."""
+        return len(works)
 
     def rollback(self) -> None:
         """Undo the transaction if there is one."""
@@ -197,6 +173,10 @@ class SQLiteSession:
         # SQLite says "malformed" and "not a database" with the bare class.
         return isinstance(error, kinds) or type(error) is sqlite3.DatabaseError
 
+    def is_undone(self, _error: Exception) -> bool:
+        """Whether nothing can have been carried out: so it is, before a commit."""
+        return True
+
     # ------------------------------------------------------------ what is written
 
     def _append(self, wishes: Sequence[SealedAppend]) -> list[Receipt | Exception]:
@@ -211,14 +191,15 @@ class SQLiteSession:
         self._insert("events", rows.events)
         self._insert("documents", list(rows.documents.values()), UPSERT)
         self._insert("reservations", rows.reservations)
-        self._insert("idempotency", rows.keys)
+        self._insert("idempotency", rows.keys, KEY_UPSERT)
+        self._insert("artifacts", rows.artifacts, "ON CONFLICT DO NOTHING")
         return answers
 
     def _take(self, wish: SealedAppend, known: _Known, rows: _Rows) -> Receipt:
         """Take one append, or raise a conflict and leave no trace of it."""
         append, key = wish.append, wish.append.idempotency
         if key is not None and (before := known.keys.get((key.actor, key.key))) is not None:
-            return _replayed(key, *before)
+            return replayed(key, *before)
         versions, owners = _after(append, known)
         # From here on nothing refuses.
         known.versions |= versions
@@ -229,6 +210,7 @@ class SQLiteSession:
         for one in append.documents:
             row = (one.view, one.id, one.version, position, recorded_at, one.body)
             rows.documents[one.view, one.id] = row
+        rows.artifacts += [(a.digest, a.size_bytes, position) for a in append.artifacts]
         last = append.events[-1]
         stream, version = str(last.originator_id), last.originator_version
         receipt = Receipt(stream, version, position, moment(recorded_at))
@@ -276,27 +258,38 @@ class SQLiteSession:
                 list(itertools.chain.from_iterable(batch)),
             )
 
-    def swap(self, view: str, fresh: Iterable[StoredDocument], upto: int) -> None:
-        """Put freshly folded documents in the place of those written up to a position."""
+    def stage(self, rebuild: str, fresh: Iterable[StoredDocument]) -> None:
+        """Keep freshly folded documents until they are swapped in."""
+        self._insert(
+            "fresh_documents",
+            [
+                (rebuild, d.id, d.version, d.position, microseconds(d.recorded_at), d.body)
+                for d in fresh
+            ],
+        )
+
+    def swap(self, rebuild: str, view: str, upto: int) -> None:
+        """Put staged documents in the place of those written up to a position, if they differ."""
         # What live appends wrote after ``upto`` is newer than what was folded up to it.
         self.connection.execute(
-            "DELETE FROM documents WHERE view = ? AND position <= ?", (view, upto)
+            "DELETE FROM documents WHERE view = ? AND position <= ? "
+            "AND id NOT IN (SELECT id FROM fresh_documents WHERE rebuild = ?)",
+            (view, upto, rebuild),
         )
-        self.connection.executemany(
-            "INSERT INTO documents (view, id, version, position, recorded_at, body) "
-            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (view, id) DO NOTHING",
-            (
-                (
-                    view,
-                    document.id,
-                    document.version,
-                    document.position,
-                    (document.recorded_at - EPOCH) // timedelta(microseconds=1),
-                    document.body,
-                )
-                for document in fresh
-            ),
+        self.connection.execute(
+            "INSERT INTO documents (view, id, version, position, recorded_at, body) "  # noqa: S608 - constants; every value is bound
+            "SELECT ?, f.id, f.version, f.position, f.recorded_at, f.body "
+            "FROM fresh_documents AS f LEFT JOIN documents AS live "
+            "ON live.view = ? AND live.id = f.id "
+            "WHERE f.rebuild = ? AND (live.id IS NULL OR (live.position <= ? "
+            "AND (live.version, live.position, live.recorded_at, live.body) IS NOT "
+            f"(f.version, f.position, f.recorded_at, f.body))) {UPSERT}",
+            (view, view, rebuild, upto),
         )
+
+    def unstage(self, rebuild: str) -> None:
+        """Let go of staged documents."""
+        self.connection.execute("DELETE FROM fresh_documents WHERE rebuild = ?", (rebuild,))
 
     # ------------------------------------------------------------ what is known
 
@@ -308,7 +301,8 @@ class SQLiteSession:
         names = {(r.kind, r.value) for a in appends for r in a.reservations}
         keys = {(a.idempotency.actor, a.idempotency.key) for a in appends if a.idempotency}
         row = self.connection.execute(
-            LOOK_UP, [json.dumps(list(wanted)) for wanted in (streams, names, keys)]
+            LOOK_UP,
+            [*(json.dumps(list(wanted)) for wanted in (streams, names, keys)), self._since()],
         ).fetchone()
         versions, owners, answered = map(json.loads, row)
         return _Known(
@@ -342,10 +336,3 @@ def _after(append: Append, known: _Known) -> tuple[dict[str, int], dict[tuple[st
         elif holder != wanted.owner:
             raise ReservationConflict(wanted, holder)
     return versions, owners
-
-
-def _replayed(key: IdempotencyKey, fingerprint: str, receipt: Receipt) -> Receipt:
-    """Return an earlier answer to a key again; raises KeyConflict for another request."""
-    if fingerprint != key.fingerprint:
-        raise KeyConflict(key.key)
-    return replace(receipt, replayed=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from ledger import errors
-from ledger.store import QueueFull
+from ledger.store import Observer, QueueFull
 
 BATCH_MAX: Final = 500
 _log = logging.getLogger("ledger.store")
@@ -36,6 +37,9 @@ class Session(Protocol):
     def reopen(self) -> None:
         """Replace a connection that may be broken; must not raise."""
 
+    def together(self, works: list[Any]) -> int:
+        """Return how many of the works, from the first, can be carried out together: 1 or more."""
+
     def carry_out(self, works: list[Any]) -> list[Any]:
         """Carry out works in order; returns each one's answer, or the exception that refuses it.
 
@@ -44,6 +48,12 @@ class Session(Protocol):
 
     def is_trouble(self, error: Exception) -> bool:
         """Whether the database itself failed, as opposed to one wish."""
+
+    def is_undone(self, error: Exception) -> bool:
+        """Whether nothing of what failed can have been carried out, so that it may be tried again.
+
+        A connection that breaks leaves that open: then only the clients' retries tell.
+        """
 
     @property
     def position(self) -> int:
@@ -54,20 +64,27 @@ class Session(Protocol):
 class _Wish:
     work: Any
     future: Future[Any] = field(default_factory=Future)
+    since: float = field(default_factory=time.perf_counter)
 
 
 class Writer:
     """One thread that carries out queued work in batches, one commit per batch."""
 
-    def __init__(self, session: Session, queue_max: int) -> None:
+    def __init__(self, session: Session, queue_max: int, observe: Observer | None = None) -> None:
         """Start the thread; each of ``woken`` is called with the position after a commit."""
         self.woken: list[Callable[[int], None]] = []
+        self._observe = observe
         self._session = session
         self._queue: queue.Queue[_Wish | None] = queue.Queue(queue_max)
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many wishes wait now."""
+        return self._queue.qsize()
 
     def submit(self, work: Any) -> Future[Any]:
         """Queue work for the next batch; raises QueueFull at once when the queue is full."""
@@ -93,23 +110,37 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            first = self._queue.get()
-            batch = [] if first is None else [first]
-            last = first is None
-            while not last and len(batch) < BATCH_MAX:
+        wishes: list[_Wish] = []
+        last = False
+        while wishes or not last:
+            if not wishes:
+                last = self._take(wishes, self._queue.get())
+            while not last and len(wishes) < BATCH_MAX:
                 try:
-                    wish = self._queue.get_nowait()
+                    last = self._take(wishes, self._queue.get_nowait())
                 except queue.Empty:
                     break
-                if wish is None:
-                    last = True
-                else:
-                    batch.append(wish)
-            if batch:
-                self._carry_out(batch)
-            if last:
-                return
+            if wishes:
+                count = self._session.together([wish.work for wish in wishes])
+                batch, wishes = wishes[:count], wishes[count:]
+                self._timed(batch)
+
+    def _take(self, wishes: list[_Wish], wish: _Wish | None) -> bool:
+        """Take a wish in; True when it was the word to end."""
+        if wish is not None:
+            wishes.append(wish)
+        return wish is None
+
+    def _timed(self, batch: list[_Wish]) -> None:
+        began = time.perf_counter()
+        self._carry_out(batch)
+        if self._observe is not None:
+            ended = time.perf_counter()
+            waited = [ended - wish.since for wish in batch]
+            try:
+                self._observe.committed(len(batch), ended - began, waited)
+            except Exception:  # noqa: BLE001 - the log goes on unobserved
+                _log.exception("the observer of commits failed")
 
     def _carry_out(self, batch: list[_Wish]) -> bool:
         """Carry out a batch in one transaction; every future is resolved, whatever happens.
@@ -125,7 +156,7 @@ class Writer:
             answers = self._session.carry_out([wish.work for wish in batch])
         except Exception as why:  # noqa: BLE001 - one wish is to blame, or the database is
             self._session.rollback()
-            if len(batch) > 1:
+            if len(batch) > 1 and self._session.is_undone(why):
                 self._one_by_one(batch)
             elif self._session.is_trouble(why):
                 self._give_up(batch, why)
@@ -157,13 +188,15 @@ class Writer:
 
     def _give_up(self, batch: list[_Wish], fault: BaseException | None) -> None:
         """Answer that the store is unavailable, and start afresh with another connection."""
-        _log.error("%d appends could not be written", len(batch), exc_info=fault)
+        why = str(fault).strip().splitlines()[:1] or [type(fault).__name__]
+        _log.error("%d appends could not be written: %s", len(batch), why[0])
         self._session.rollback()
         self._session.reopen()
         for wish in batch:
-            unavailable = errors.StoreUnavailable()
-            unavailable.__cause__ = fault
-            wish.future.set_exception(unavailable)
+            refusal = fault if isinstance(fault, errors.Refusal) else errors.StoreUnavailable()
+            if refusal is not fault:
+                refusal.__cause__ = fault
+            wish.future.set_exception(refusal)
 
     def _wake(self) -> None:
         position = self._session.position

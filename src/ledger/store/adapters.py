@@ -1,0 +1,54 @@
+"""Which database is it?  The address says, and everything else of the house need not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from ledger.store import Observer, Store, postgres, sqlite
+from ledger.store.postgres_migrate import migrate as migrate_postgres
+
+SQLITE: Final = "sqlite:///"
+
+
+def create(url: str) -> int:
+    """Create a ledger, or bring one to this program's schema; returns the version found, 0 if none.
+
+    Refuses WrongSchema for a ledger of a newer program, and StoreUnavailable.
+    """
+    if not url.startswith(SQLITE):
+        return migrate_postgres(url)
+    path = Path(url.removeprefix(SQLITE))
+    if path.exists():
+        return sqlite.migrate(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sqlite.create(path)
+    return 0
+
+
+def open_store(
+    url: str,
+    *,
+    queue_max: int,
+    idempotency_days: int,
+    timeout_s: float,
+    observe: Observer | None = None,
+) -> Store:
+    """Open a ledger; refuses NotInitialised and WrongSchema.
+
+    A PostgreSQL server that is away is no reason to refuse: it is asked again when it is needed.
+    """
+    if url.startswith(SQLITE):
+        return sqlite.open_store(
+            Path(url.removeprefix(SQLITE)),
+            queue_max,
+            idempotency_days=idempotency_days,
+            observe=observe,
+        )
+    return postgres.open_store(
+        url,
+        queue_max=queue_max,
+        idempotency_days=idempotency_days,
+        timeout_s=timeout_s,
+        observe=observe,
+    )

@@ -1,0 +1,66 @@
+"""What is done to an append before it queues?  Its events are sealed: a salt and a commitment.
+
+The same for every adapter, outside any transaction and any lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from eventsourcing.persistence import StoredEvent
+
+from ledger.store import Append, IdempotencyKey, KeyConflict, Receipt
+
+COMMITMENT_PREFIX: Final = b"ledger.payload.v1\n"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Sealed = tuple[StoredEvent, bytes, bytes]
+"""An event with its salt and the commitment to its exact bytes."""
+
+
+def moment(microseconds: int) -> datetime:
+    """Return the moment of a stored count of microseconds."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds(at: datetime) -> int:
+    """Return a moment as it is stored."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def sealed(event: StoredEvent) -> Sealed:
+    """Return an event with a fresh salt and the commitment to its exact bytes."""
+    salt = os.urandom(32)
+    return event, salt, hashlib.sha256(COMMITMENT_PREFIX + salt + event.state).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class SealedAppend:
+    """An append whose events are sealed: ready for the writer."""
+
+    append: Append
+    events: tuple[Sealed, ...]
+
+
+def ready(append: Append) -> SealedAppend:
+    """Return an append with its events sealed; raises ValueError for a name that holds a NUL."""
+    names = [str(event.originator_id) for event in append.events]
+    names += [stream for stream, _version in append.guards]
+    names += [text for r in append.reservations for text in (r.kind, r.value)]
+    if append.idempotency is not None:
+        names += [append.idempotency.actor, append.idempotency.key]
+    if any("\0" in name for name in names):
+        # SQLite's JSON ends a text there and PostgreSQL takes none, so names would be confused.
+        raise ValueError("a name in an append holds a NUL character")
+    return SealedAppend(append, tuple(map(sealed, append.events)))
+
+
+def replayed(key: IdempotencyKey, fingerprint: str, receipt: Receipt) -> Receipt:
+    """Return an earlier answer to a key again; raises KeyConflict for another request."""
+    if fingerprint != key.fingerprint:
+        raise KeyConflict(key.key)
+    return replace(receipt, replayed=True)
