@@ -17,7 +17,7 @@ from ledger.application import Ledger
 from ledger.artifacts import Artifacts
 from ledger.in_force import InForce
 from ledger.settings import Settings
-from ledger.store import sqlite
+from ledger.store import Observer, sqlite
 from ledger.vocabulary import moment_text
 from ledger.worker import Projector
 from projections import ROLL_CALL, public_view
@@ -52,6 +52,9 @@ class Service:
 
     view_name: Final = public_view.NAME
 
+    observe: Observer | None = None
+    """Who hears of each batch of appends; set before the service is entered."""
+
     def __init__(self, settings: Settings) -> None:
         """Keep the settings; nothing is opened before the service is entered."""
         self.settings = settings
@@ -66,7 +69,9 @@ class Service:
 
     def _open(self, opened: contextlib.ExitStack) -> None:
         path = self.settings.database_path
-        self.store = sqlite.open_store(path, queue_max=self.settings.queue_max)
+        self.store = sqlite.open_store(
+            path, queue_max=self.settings.queue_max, observe=self.observe
+        )
         opened.callback(self.store.close)
         self.views = _views(Path(f"{path}{VIEWS_SUFFIX}"))
         opened.callback(self.views.close)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,6 +196,27 @@ def test_refusals_are_counted_by_code(ledger: Api) -> None:
     ledger.client.get("/v1/records/SRCH:00000000")
     ledger.client.get("/records/SRCH:00000000", headers={"Accept": "text/html"})
     assert sample(ledger, "ledger_refusals_total", code="record-unknown") - before == 2
+
+
+def test_every_append_is_measured_and_every_batch(ledger: Api) -> None:
+    before = samples(ledger)
+    for _ in range(5):
+        assert ledger.submit().status_code == 201
+
+    def more(name: str) -> float:
+        # An answer is given before it is counted, by a hair's breadth.
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            found = sample(ledger, name) - before.get((name, frozenset()), 0)
+            if found >= 5:
+                return found
+        return -1
+
+    for metric in ("ledger_append_seconds", "ledger_batch_appends", "ledger_commit_seconds"):
+        assert more(f"{metric}_count") == 5
+    assert more("ledger_batch_appends_sum") == 5
+    assert sample(ledger, "ledger_queue_depth") == 0
+    assert sample(ledger, "ledger_queue_max") == ledger.service.settings.queue_max
 
 
 def test_how_far_the_log_and_each_view_are_is_measured(ledger: Api) -> None:

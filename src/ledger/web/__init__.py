@@ -6,6 +6,7 @@ Assembled here, and nowhere else; every refusal leaves as problem+json, or as a 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -31,6 +32,8 @@ from projections.sqlite import ViewsBusy, ViewsClosed
 if TYPE_CHECKING:
     from ledger.service import Service
 
+_log = logging.getLogger("ledger.web")
+
 DESCRIPTION = """The public record of research outputs as an append-only log of facts.
 
 Appends need an API key, an `Idempotency-Key`, and for an existing record `If-Match` with the ETag
@@ -50,7 +53,8 @@ def create_app(service: Service) -> FastAPI:
         # Opening and closing wait for files and threads, which is nothing for the event loop.
         await asyncio.to_thread(service.__enter__)
         try:
-            yield
+            async with service.store.reading_here():
+                yield
         finally:
             await asyncio.to_thread(service.__exit__, None, None, None)
 
@@ -63,7 +67,7 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    metrics = Metrics(__version__)
+    service.observe = metrics = Metrics(__version__)
     app.state.service = service
     api = (appends.router(service), reads.router(service), status.router(service))
     for router in api:
@@ -109,6 +113,9 @@ def _refuse_well(app: FastAPI, metrics: Metrics) -> Callable[[Request, Exception
     def refused(request: Request, trouble: Exception) -> Response:
         refusal = trouble if isinstance(trouble, errors.Refusal) else errors.InternalFault()
         metrics.refused(refusal.code)
+        ours = problems.status_of(type(refusal)) >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if ours and not isinstance(refusal, (errors.ProjectionBehind, errors.InternalFault)):
+            _log.warning("refused as %s: %s", refusal.code, refusal.detail)
         if pages.wants_html(request):
             return pages.render_refusal(request, refusal)
         return problems.respond(request, refusal)

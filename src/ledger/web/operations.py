@@ -106,6 +106,7 @@ class Watch:
             return Check(NOT_READY, {"detail": f"{trouble.strerror or trouble}."})
 
     async def _store(self) -> Check:
+        await asyncio.to_thread(self._service.store.check)
         return Check(READY, {"position": await self._service.store.position()})
 
     async def _artifacts(self) -> Check:
@@ -147,6 +148,8 @@ class Watch:
     async def _measured(self) -> None:
         """Ask for the figures that nobody counts as they happen."""
         counted = self._metrics
+        counted.queue_depth.set(self._service.store.waiting)
+        counted.queue_max.set(self._service.settings.queue_max)
         try:
             async with asyncio.timeout(self._limit_s):
                 position = await self._service.store.position()

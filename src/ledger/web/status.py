@@ -159,7 +159,7 @@ _ASKED_BODY: Final[dict[str, Any]] = {
 async def statuses(service: Service, asked: Sequence[str]) -> list[Found | Unknown]:
     """Return an answer for each name, in order; the same name may be asked twice."""
     ids = await _ids(service, asked)
-    documents = await _documents_of(service, sorted(set(ids.values())))
+    documents = await service.store.documents_of(service.view_name, sorted(set(ids.values())))
     shown = {id_: _stands(document) for id_, document in documents.items()}
     return [
         shown[ids[name]].model_copy(update={"asked": name})
@@ -178,19 +178,9 @@ async def _ids(service: Service, asked: Sequence[str]) -> Mapping[str, str]:
             kinds.setdefault(kind, {})[name] = value
     ids = kinds.pop("id", {})
     for kind, values in kinds.items():
-        owners = await _owners_of(service, kind, sorted(set(values.values())))
+        owners = await service.store.owners_of(kind, sorted(set(values.values())))
         ids |= {name: owners[value] for name, value in values.items() if value in owners}
     return ids
-
-
-async def _owners_of(service: Service, kind: str, values: Sequence[str]) -> dict[str, str]:
-    found = {value: await service.store.owner(kind, value) for value in values}
-    return {value: owner for value, owner in found.items() if owner is not None}
-
-
-async def _documents_of(service: Service, ids: Sequence[str]) -> dict[str, StoredDocument]:
-    found = {id_: await service.store.document(service.view_name, id_) for id_ in ids}
-    return {id_: document for id_, document in found.items() if document is not None}
 
 
 def _stands(stored: StoredDocument) -> Found:
