@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from uuid import UUID
 
+import psycopg
 from eventsourcing.persistence import (
     ApplicationRecorder,
     IntegrityError,
@@ -274,9 +275,10 @@ class PostgresStore(ApplicationRecorder):
         wish = ready(Append(tuple(stored_events)))
 
         def write() -> list[int]:
-            _number, outcome, _stream, _version, position, *_rest = self._session.call([wish])[0]
-            if outcome != "appended":
-                raise IntegrityError("a stream is not at the version before these events")
+            try:
+                position = self._session.call([wish], dense=False)[0][4]
+            except psycopg.errors.UniqueViolation as duplicate:
+                raise IntegrityError(str(duplicate)) from duplicate
             return list(range(position - len(stored_events) + 1, position + 1))
 
         inserted: list[int] = self._writer.submit(write).result()

@@ -41,7 +41,9 @@ _LISTS: Final = (
     ("integer", "text", "bigint"),  # artifacts
 )
 _MARKS: Final = ", ".join(f"%b::{kind}[]" for group in _LISTS for kind in group)
-_CALL: Final = b"SELECT * FROM ledger.append(%%b::integer, %%b::bigint, %s)" % _MARKS.encode()
+_CALL: Final = (
+    b"SELECT * FROM ledger.append(%%b::integer, %%b::bigint, %%b::boolean, %s)" % _MARKS.encode()
+)
 _FORGET: Final = b"SELECT ledger.forget_keys(%b::bigint, %b::integer)"
 
 Rows = list[tuple[Any, ...]]
@@ -152,8 +154,11 @@ class PostgresSession:
     def _append(self, wishes: Sequence[SealedAppend]) -> list[Receipt | Exception]:
         return [_answer(wish, row) for wish, row in zip(wishes, self.call(wishes), strict=True)]
 
-    def call(self, wishes: Sequence[SealedAppend]) -> Rows:
-        """Call the function with a batch; returns its row for each append, in order."""
+    def call(self, wishes: Sequence[SealedAppend], *, dense: bool = True) -> Rows:
+        """Call the function with a batch; returns its row for each append, in order.
+
+        Unless ``dense``, a version that is taken raises psycopg's UniqueViolation.
+        """
         gathered = _gathered(wishes)
         given = [
             column
@@ -161,7 +166,7 @@ class PostgresSession:
             for column in (map(list, zip(*rows, strict=True)) if rows else [[] for _ in kinds])
         ]
         answered = self.connection.execute(
-            _CALL, (len(wishes), self._since(), *given), binary=True
+            _CALL, (len(wishes), self._since(), dense, *given), binary=True
         ).fetchall()
         self.position = max([self.position, *(row[4] for row in answered if row[4])])
         return answered

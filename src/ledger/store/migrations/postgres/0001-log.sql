@@ -69,9 +69,10 @@ CREATE TABLE ledger.artifacts (
 
 -- Append a batch.  Appends are numbered from 1; every list says for each row to which append it
 -- belongs.  No two appends of a batch touch the same stream, name or key, so each is judged by what
--- the database holds.  ``p_since`` is the oldest recorded_at at which an idempotency key holds.
+-- the database holds.  ``p_since`` is the oldest recorded_at at which an idempotency key holds;
+-- unless ``p_dense``, versions have to be new in their stream, not to follow on one another.
 CREATE FUNCTION ledger.append(
-    p_count integer, p_since bigint,
+    p_count integer, p_since bigint, p_dense boolean,
     e_append integer[], e_stream text[], e_version bigint[], e_topic text[],
     e_state bytea[], e_salt bytea[], e_commitment bytea[],
     d_append integer[], d_view text[], d_id text[], d_version bigint[], d_body bytea[],
@@ -122,7 +123,7 @@ BEGIN
         FROM given
     ), stale AS (
         SELECT DISTINCT append FROM counted
-        WHERE version <> nth + coalesce((
+        WHERE p_dense AND version <> nth + coalesce((
             SELECT max(e.originator_version) FROM ledger.events AS e
             WHERE e.originator_id = counted.stream), 0)
     ), taken AS (
