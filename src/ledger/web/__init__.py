@@ -27,7 +27,7 @@ from ledger.commands import Attach
 from ledger.metrics import Metrics
 from ledger.web import appends, operations, pages, problems, reads, routes, status, urls
 from ledger.web.guarded import Guarded
-from projections.sqlite import ViewsBusy, ViewsClosed
+from projections.views import ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUnavailable
 
 if TYPE_CHECKING:
     from ledger.service import Service
@@ -128,13 +128,15 @@ def _refuse_well(app: FastAPI, metrics: Metrics) -> Callable[[Request, Exception
             response.headers.update(trouble.headers or {})
         return response
 
-    def unavailable(request: Request, _trouble: Exception) -> Response:
+    def unavailable(request: Request, trouble: Exception) -> Response:
+        what = " ".join(str(trouble).split()) or type(trouble).__name__
+        _log.warning("the views cannot be read: %s", what)
         return refused(request, errors.StoreUnavailable())
 
     app.add_exception_handler(errors.Refusal, refused)
     app.add_exception_handler(HTTPException, unrouted)
-    app.add_exception_handler(ViewsBusy, unavailable)
-    app.add_exception_handler(ViewsClosed, unavailable)
+    for trouble in (ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUnavailable):
+        app.add_exception_handler(trouble, unavailable)
     return refused
 
 
