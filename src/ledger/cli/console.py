@@ -5,6 +5,7 @@ Results go to stdout and everything else to stderr; nothing here opens a ledger 
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -107,6 +108,8 @@ def run(command: Callable[[], Any]) -> None:
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a letter gets its escape, and the command goes on.
             stream.reconfigure(errors="backslashreplace")
+    # A command says what it has to say itself; the log is for processes that run on and set it up.
+    logging.getLogger("ledger").addHandler(logging.NullHandler())
     try:
         command()
     except Refusal as refusal:
