@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -16,35 +15,42 @@ from ledger import errors
 from ledger.application import Ledger
 from ledger.artifacts import Artifacts
 from ledger.in_force import InForce
-from ledger.settings import Settings
-from ledger.store import Observer, sqlite
+from ledger.settings import ProjectorPlace, Settings
+from ledger.store import Observer, Store, adapters
 from ledger.vocabulary import moment_text
 from ledger.worker import Projector
 from projections import ROLL_CALL, public_view
 from projections.catalogue import Catalogue
 from projections.corrections import Corrections
 from projections.findings import Findings
-from projections.sqlite import Views, ViewsBusy, ViewsDamaged
+from projections.opening import open_views
+from projections.views import Views, ViewsBusy, ViewsDamaged
 
 VIEWS_SUFFIX: Final = ".views"
 
 
-def create(settings: Settings) -> bool:
-    """Create the ledger that the settings name, with its founding events; False if it is there."""
-    path = settings.database_path
-    if path.exists():
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sqlite.create(path)
-    with Service(settings) as service:
-        asyncio.run(service.ledger.found())
-    return True
+def create(settings: Settings) -> adapters.Made:
+    """Create or migrate the ledger that the settings name; a new one gets its founding events."""
+    made = adapters.create(settings.database_url)
+    with _open_store(settings) as store:
+        asyncio.run(Ledger(store, public_view).found())
+    return made
+
+
+def _open_store(settings: Settings, observe: Observer | None = None) -> Store:
+    return adapters.open_store(
+        settings.database_url,
+        queue_max=settings.queue_max,
+        idempotency_days=settings.idempotency_days,
+        timeout_s=settings.timeout_s,
+        observe=observe,
+    )
 
 
 class Service:
     """An opened ledger: everything that doors need, from ``with Service(settings) as service``."""
 
-    store: sqlite.SQLiteStore
+    store: Store
     views: Views
     ledger: Ledger
     artifacts: Artifacts
@@ -68,12 +74,9 @@ class Service:
         return self
 
     def _open(self, opened: contextlib.ExitStack) -> None:
-        path = self.settings.database_path
-        self.store = sqlite.open_store(
-            path, queue_max=self.settings.queue_max, observe=self.observe
-        )
+        self.store = _open_store(self.settings, self.observe)
         opened.callback(self.store.close)
-        self.views = _views(Path(f"{path}{VIEWS_SUFFIX}"))
+        self.views = _open_views(self.settings)
         opened.callback(self.views.close)
         self.ledger = Ledger(self.store, public_view)
         self.artifacts = Artifacts(
@@ -83,7 +86,8 @@ class Service:
         self.corrections = Corrections(self.views)
         self.findings = Findings(self.views)
         self.projector = Projector(self.store, self.views)
-        self.projector.start()
+        if self.settings.projector is ProjectorPlace.INSIDE:
+            self.projector.start()
         opened.callback(self.projector.stop)
 
     def __exit__(
@@ -139,12 +143,15 @@ class Service:
         return all(reached)
 
 
-def _views(path: Path) -> Views:
+def _open_views(settings: Settings) -> Views:
+    place = settings.database_url
+    if settings.is_sqlite:
+        place = f"{settings.database_path}{VIEWS_SUFFIX}"
     try:
-        return Views(path, ASYNCHRONOUS)
+        return open_views(place, ASYNCHRONOUS, settings.timeout_s)
     except (ViewsDamaged, ViewsBusy) as trouble:
         message = (
-            f"The views at {path} cannot be opened ({trouble}); if they are damaged, delete the "
+            f"The views at {place} cannot be opened ({trouble}); if they are damaged, delete the "
             "file: it is rebuilt from the log."
         )
         raise errors.StoreUnavailable(message) from trouble

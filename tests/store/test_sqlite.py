@@ -266,9 +266,9 @@ def test_a_ledger_of_the_first_schema_is_refused_until_it_is_migrated(tmp_path: 
     outsider.close()
     with pytest.raises(errors.WrongSchema, match=r"version 1, .* run ledger init to migrate it"):
         sqlite_store.open_store(old)
-    assert adapters.create(f"sqlite:///{old}") == 1
+    assert adapters.create(f"sqlite:///{old}") == "migrated"
     with sqlite_store.open_store(old) as store:
         kept = Append((event("s", 2),), artifacts=(Artifact("sha256:aa", 7),))
         assert store.append(kept).result(10).position == 2
         assert asyncio.run(store.artifact("sha256:aa")) == 7
-    assert adapters.create(f"sqlite:///{old}") == len(steps("sqlite"))
+    assert adapters.create(f"sqlite:///{old}") == "unchanged"

@@ -32,12 +32,16 @@ WAITING_CONNECTIONS_MAX: Final = 2_048
 
 
 def init() -> None:
-    """Create the ledger that LEDGER_DATABASE_URL names; one that exists is left as it is."""
+    """Create the ledger that LEDGER_DATABASE_URL names, or bring it to this program's schema."""
     settings = given.settings()
-    if service.create(settings):
-        console.say(f"Created the ledger {settings.database_shown}.")
-    else:
-        console.say(f"The ledger {settings.database_shown} exists already; nothing was changed.")
+    name = settings.database_shown
+    match service.create(settings):
+        case "created":
+            console.say(f"Created the ledger {name}.")
+        case "migrated":
+            console.say(f"Migrated the ledger {name} to this program's schema.")
+        case "unchanged":
+            console.say(f"The ledger {name} exists already; nothing was changed.")
 
 
 def serve(

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from ledger.store import Observer, Store, postgres, sqlite
+from ledger.store.migrations import steps
 from ledger.store.postgres_migrate import migrate as migrate_postgres
 
 SQLITE: Final = "sqlite:///"
 
+Made = Literal["created", "migrated", "unchanged"]
 
-def create(url: str) -> int:
-    """Create a ledger, or bring one to this program's schema; returns the version found, 0 if none.
+
+def create(url: str) -> Made:
+    """Create a ledger, or bring one to this program's schema; returns which of it was needed.
 
     Refuses WrongSchema for a ledger of a newer program, and StoreUnavailable.
     """
     if not url.startswith(SQLITE):
-        return migrate_postgres(url)
+        return _made(migrate_postgres(url), "postgres")
     path = Path(url.removeprefix(SQLITE))
     if path.exists():
-        return sqlite.migrate(path)
+        return _made(sqlite.migrate(path), "sqlite")
     path.parent.mkdir(parents=True, exist_ok=True)
     sqlite.create(path)
-    return 0
+    return "created"
+
+
+def _made(found: int, kind: Literal["postgres", "sqlite"]) -> Made:
+    if not found:
+        return "created"
+    return "unchanged" if found == steps(kind)[-1].version else "migrated"
 
 
 def open_store(

@@ -15,14 +15,14 @@ from ledger import errors
 from ledger.store import LogRow, Store, StoredDocument
 from ledger.worker.history import Histories, Poison, Progress, Reader
 from projections import ROLL_CALL, public_view
-from projections.sqlite import Overtaken, Views, ViewsBusy, ViewsClosed
 from projections.table import Checkpoint
+from projections.views import Overtaken, Views, ViewsBusy, ViewsClosed, ViewsUnavailable
 
 __all__ = ["BATCH", "Poison", "Progress", "Projector", "ProjectorStopped", "Standing"]
 
 BATCH: Final = 1_000
 POLL_S: Final = 1.0
-PASSING: Final = (ViewsBusy, Overtaken, errors.Unavailable, OSError)
+PASSING: Final = (ViewsBusy, ViewsUnavailable, Overtaken, errors.Unavailable, OSError)
 """Troubles that say nothing about an event: the same step may succeed later."""
 
 _log = logging.getLogger("ledger.worker")
