@@ -337,7 +337,12 @@ def test_a_refusal_is_a_page_for_people_and_a_problem_for_programs(
 
 def test_every_address_that_is_named_is_served(site: Site) -> None:
     described = site.client.get(urls.OPENAPI).json()["paths"]
-    own = {getattr(route, "path", "") for route in pages.routes()} | {urls.HEALTHZ, urls.OPENAPI}
+    own = {getattr(route, "path", "") for route in pages.routes()} | {
+        urls.HEALTHZ,
+        urls.READYZ,
+        urls.METRICS,
+        urls.OPENAPI,
+    }
     named = {value for key, value in vars(urls).items() if key.isupper() and str(value)[0] == "/"}
     assert {path for path in named - own if path.replace(":path", "") not in described} == set()
 
