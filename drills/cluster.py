@@ -36,11 +36,19 @@ REQUIREMENTS = ("patroni[etcd3]>=4.1,<5", "psycopg[binary]>=3.2")
 NODES = ("a", "b", "c")
 START_S_MAX = 90.0
 
-TTL_S = 20
-"""The least that Patroni takes: how long a leader that says nothing stays the leader."""
-LOOP_WAIT_S = 2
-RETRY_TIMEOUT_S = 3
-"""Also the least; loop_wait + 2 * retry_timeout must not be more than the ttl."""
+AGREED: dict[str, Any] = {
+    "ttl": 20,
+    "loop_wait": 2,
+    "retry_timeout": 3,
+    "primary_start_timeout": 0,
+    "synchronous_mode": True,
+    "synchronous_mode_strict": True,
+    "postgresql": {
+        "use_pg_rewind": True,
+        "parameters": {"synchronous_commit": "on", "wal_log_hints": "on"},
+    },
+}
+"""What all nodes agree on; ``docs/failover.md`` says why each is as it is."""
 
 
 def patroni_program() -> Path:
@@ -229,18 +237,7 @@ class Cluster:
             "restapi": {"listen": f"127.0.0.1:{rest}", "connect_address": f"127.0.0.1:{rest}"},
             "etcd3": {"host": f"127.0.0.1:{self._agreed_at}"},
             "bootstrap": {
-                "dcs": {
-                    "ttl": TTL_S,
-                    "loop_wait": LOOP_WAIT_S,
-                    "retry_timeout": RETRY_TIMEOUT_S,
-                    "primary_start_timeout": 0,
-                    "synchronous_mode": True,
-                    "synchronous_mode_strict": True,
-                    "postgresql": {
-                        "use_pg_rewind": True,
-                        "parameters": {"synchronous_commit": "on", "wal_log_hints": "on"},
-                    },
-                },
+                "dcs": AGREED,
                 "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"],
             },
             "postgresql": {
