@@ -49,6 +49,9 @@ AGREED: dict[str, Any] = {
     },
 }
 """What all nodes agree on; ``docs/failover.md`` says why each is as it is."""
+INITDB: list[Any] = [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"]
+RECOVERY_S_MAX = 30.0
+"""The stated bound: a lost leader's lease ends after 20 s, two looks and a promotion come after."""
 
 
 def patroni_program() -> Path:
@@ -236,10 +239,7 @@ class Cluster:
             "name": name,
             "restapi": {"listen": f"127.0.0.1:{rest}", "connect_address": f"127.0.0.1:{rest}"},
             "etcd3": {"host": f"127.0.0.1:{self._agreed_at}"},
-            "bootstrap": {
-                "dcs": AGREED,
-                "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"],
-            },
+            "bootstrap": {"dcs": AGREED, "initdb": INITDB},
             "postgresql": {
                 "listen": f"127.0.0.1:{port}",
                 "connect_address": f"127.0.0.1:{port}",

@@ -21,12 +21,10 @@ import found
 import machine
 import processes
 from clients import Acknowledged, Kept
-from cluster import Cluster, Node
+from cluster import RECOVERY_S_MAX, Cluster, Node
 
 from ledger.settings import Settings
 
-RECOVERY_S_MAX = 30.0
-"""The stated bound: a leader's key lives 20 s, two loops of 2 s and a promotion come after it."""
 QUIET_S = 4.0
 """Load before each kill, and after the cluster is whole again."""
 DOWN_S = 3.0
