@@ -6,11 +6,12 @@ append and never depends on a clock, a position or another record.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from ledger.content import ClaimCounts, Facts
 from ledger.events import (
@@ -168,26 +169,28 @@ def fold(events: Iterable[Event], in_force: InForce) -> dict[str, Any]:
 
 def body(page: Page, in_force: InForce) -> bytes:
     """Return the document as bytes to store and serve: compact UTF-8 JSON, keys in fixed order."""
-    shown = document(page, in_force)
-    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(document(page, in_force))
 
 
 def document(page: Page, in_force: InForce) -> dict[str, Any]:
     """Return the public document of a page under the facts in force."""
-    facts = page.facts
+    facts, content = page.facts, page.facts.content
     policy = in_force.policy(page.basis)
     ruling = verdict(page.evaluations, page.submission, facts.submitted_on, in_force)
-    derived = derive(policy, inputs(page, in_force, policy))
+    given = _inputs_by_policy(page, in_force, ruling)
+    derived = derive(policy, given[policy])
     return {
         "record_id": page.record_id,
         "handle": page.handle,
         "version": page.version,
         "basis": page.basis,
-        **facts.content.model_dump(
-            mode="json", include={"kind", "title", "abstract", "research_question"}
-        ),
+        "kind": content.kind.value,
+        "title": content.title,
+        "abstract": content.abstract.model_dump() if content.abstract else None,
+        "research_question": content.research_question,
         "submitted_on": facts.submitted_on.isoformat() if facts.submitted_on else None,
-        **facts.content.model_dump(mode="json", include={"publisher", "note"}),
+        "publisher": content.publisher,
+        "note": content.note,
         "submission": {"number": page.submission, "digest": page.content_digest},
         "review": _review(page),
         "claims": _claims(page),
@@ -195,7 +198,7 @@ def document(page: Page, in_force: InForce) -> dict[str, Any]:
         "level": {"level": int(derived.level), "label": LEVEL_LABELS[derived.level]},
         "tier": _tier(page, derived),
         "dimensions": _dimensions(page, derived),
-        "policy": {"version": policy.value, "others": _others(page, in_force, policy)},
+        "policy": {"version": policy.value, "others": _others(given, policy)},
         "corrections": _corrections(page),
         "provenance": _provenance(page),
         "doi": page.registration.value if page.registration else None,
@@ -207,14 +210,25 @@ def document(page: Page, in_force: InForce) -> dict[str, Any]:
     }
 
 
-def inputs(page: Page, in_force: InForce, policy: PolicyVersion) -> Inputs:
-    """Return what a policy may look at; v2 counts checked evaluations only."""
-    counted = page.evaluations
-    if policy is not PolicyVersion.V1:
-        counted = tuple(e for e in counted if e.basis.kind == "checked")
-    ruling = verdict(counted, page.submission, page.facts.submitted_on, in_force)
+def _inputs_by_policy(
+    page: Page, in_force: InForce, ruling: Verdict
+) -> dict[PolicyVersion, Inputs]:
+    """Return what each policy may look at; v2 counts checked evaluations only.
+
+    ``ruling`` is the verdict on all evaluations, which is v1's.
+    """
+    everything = _inputs(page, page.evaluations, ruling)
+    checked = tuple(e for e in page.evaluations if e.basis.kind == "checked")
+    if len(checked) == len(page.evaluations):
+        return dict.fromkeys(PolicyVersion, everything)
+    ruling = verdict(checked, page.submission, page.facts.submitted_on, in_force)
+    only_checked = _inputs(page, checked, ruling)
+    return {v: everything if v is PolicyVersion.V1 else only_checked for v in PolicyVersion}
+
+
+def _inputs(page: Page, counted: tuple[GateEvaluated, ...], ruling: Verdict) -> Inputs:
     passed = [
-        e
+        e.evidence
         for e, state in zip(counted, states(counted, page.submission), strict=True)
         if state == "counting" and e.outcome is Outcome.PASSED
     ]
@@ -231,8 +245,8 @@ def inputs(page: Page, in_force: InForce, policy: PolicyVersion) -> Inputs:
         reviewed_or_proved=claims.externally_reviewed_or_formally_verified,
         registered=page.registration is not None,
         status=ruling.status,
-        formal=any(isinstance(e.evidence, LeanEvidence) for e in passed),
-        sandbox=any(isinstance(e.evidence, SandboxEvidence) for e in passed),
+        formal=any(isinstance(evidence, LeanEvidence) for evidence in passed),
+        sandbox=any(isinstance(evidence, SandboxEvidence) for evidence in passed),
         bundled=ArtifactRole.PROOF_SOURCE in roles
         or {ArtifactRole.REPRO_SCRIPT, ArtifactRole.REPRO_RESULTS} <= roles,
     )
@@ -315,16 +329,15 @@ def _dimensions(page: Page, derived: Derived) -> dict[str, Any]:
     return shown
 
 
-def _others(page: Page, in_force: InForce, shown: PolicyVersion) -> dict[str, Any]:
+def _others(given: dict[PolicyVersion, Inputs], shown: PolicyVersion) -> dict[str, Any]:
     others: dict[str, Any] = {}
-    for policy in PolicyVersion:
+    for policy, its in given.items():
         if policy is not shown:
-            given = inputs(page, in_force, policy)
-            derived = derive(policy, given)
+            derived = derive(policy, its)
             others[policy.value] = {
                 "tier": derived.tier.value,
                 "level": int(derived.level),
-                "status": given.status.value,
+                "status": its.status.value,
             }
     return others
 

@@ -211,6 +211,7 @@ def test_a_page_is_the_same_bytes_whenever_it_is_made(
     assert body == public_view.body(public_view.folded(read_back), in_force)
     shown = json.loads(body, parse_constant=_refuse_constant)
     assert shown == public_view.fold(events, in_force)
+    assert body == json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
     assert shown["version"] == len(events)
     assert not any(isinstance(value, float) for value in _values(shown))
 
