@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Final
-from unicodedata import category
 
 from ledger.vocabulary import moment_text
 from projections.cursor import LIMIT_DEFAULT, Cursor, clamp, parse, turned
 from projections.folded import Folded
 from projections.table import Checkpoint, Reading, Rows, Table, checkpoint
 from projections.views import Views
+from projections.words import Search, indexed, words_table
 
 FILTERS: Final = ("status", "tier", "level", "kind", "publisher", "state", "standing", "basis")
 """The fields that can be filtered by and that facets are counted for."""
-TEXT_MAX: Final = 400
-WORDS_MAX: Final = 32
-"""Search input beyond 400 characters or 32 words does not count."""
 FACET_VALUES_MAX: Final = 100
 SPARSE: Final = 5_000
 COUNTED_MAX: Final = 64
@@ -115,20 +112,13 @@ class Catalogue:
             # One for each filter, which ends in the place; one from which everything is counted.
             indexes=("record_id", *FILTERS, ", ".join(FILTERS)),
         ),
-        Table(
-            name="catalogue_text",
-            ddl=f"CREATE VIRTUAL TABLE {{table}} USING fts5({', '.join(_TEXTS)}, "
-            "tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3')",
-            fields=("rowid", *_TEXTS),
-            key="rowid",
-            by="place",
-        ),
+        words_table("catalogue_text"),
     )
 
     def __init__(self, views: Views) -> None:
         """Read from ``views``."""
         self._views = views
-        self._counted: dict[str | None, tuple[Checkpoint, Groups]] = {}
+        self._counted: dict[Search | None, tuple[Checkpoint, Groups]] = {}
 
     @staticmethod
     def rows(record: Folded) -> Rows:
@@ -139,7 +129,7 @@ class Catalogue:
         texts = {**shown, "abstract": abstract}
         return {
             "catalogue": [(record.place, *(getattr(entry, name) for name in _FIELDS))],
-            "catalogue_text": [(record.place, *(texts[name] for name in _TEXTS))],
+            "catalogue_text": [(record.place, indexed(texts[name] for name in _TEXTS))],
         }
 
     def page(self, query: Query) -> Page:
@@ -147,11 +137,11 @@ class Catalogue:
         cursor = parse(query.cursor, 1)
         limit = clamp(query.limit)
         chosen = {name: set(getattr(query, name)) for name in FILTERS if getattr(query, name)}
-        match = matching(query.text)
+        search = Search.read(query.text)
         with self._views.reading() as reader:
-            groups = self._groups(reader, match)
+            groups = self._groups(reader, search)
             total = sum(count for values, count in groups.items() if _fits(values, chosen))
-            sql, given = _selection(chosen, match, cursor, sparse=total < SPARSE)
+            sql, given = self._selection(chosen, search, cursor, sparse=total < SPARSE)
             found = reader.execute(sql, (*given, limit + 1)).fetchall()
         shown, following, previous = turned([row[:1] for row in found], limit, cursor)
         items = [Entry(*row[1:]) for row in found[:shown]]
@@ -171,35 +161,59 @@ class Catalogue:
         with self._views.reading() as reader:
             return _facets(self._groups(reader, None), {})
 
-    def _groups(self, reader: Reading, match: str | None) -> Groups:
+    def _groups(self, reader: Reading, search: Search | None) -> Groups:
         """Count the matching records by all filter fields at once; kept until the view moves."""
         now = checkpoint(reader, self.NAME)
-        kept = self._counted.get(match)
+        kept = self._counted.get(search)
         if kept and kept[0] == now:
             return kept[1]
         names = ", ".join(f"c.{name}" for name in FILTERS)
-        sql = f"SELECT {names}, count(*) {_source(match)} GROUP BY {names}"
-        found = reader.execute(sql, () if match is None else (match,)).fetchall()
-        groups = {tuple(values): count for *values, count in found}
+        source, clauses, given = self._source(search)
+        sql = f"SELECT {names}, count(*) {source} {_where(clauses)} GROUP BY {names}"
+        groups = {tuple(values): count for *values, count in reader.execute(sql, given)}
         if len(self._counted) >= COUNTED_MAX:
             self._counted.clear()
-        self._counted[match] = (now, groups)
+        self._counted[search] = (now, groups)
         return groups
 
+    def _source(self, search: Search | None) -> tuple[str, list[str], list[Any]]:
+        """Return what is selected from, the clauses that a search adds, and their parameters."""
+        if search is None:
+            return "FROM catalogue AS c", [], []
+        if self._views.dialect.name == "sqlite":
+            # The search index goes first and gives places in order, newest first, without sorting.
+            source = "FROM catalogue_text AS t CROSS JOIN catalogue AS c ON c.place = t.rowid"
+            return source, ["catalogue_text MATCH ?"], [search.fts5()]
+        source = "FROM catalogue_text AS t JOIN catalogue AS c ON c.place = t.rowid"
+        sequences = search.sequences()
+        clauses = ["t.lexemes @@ ?::tsquery"]
+        clauses += ["strpos(' ' || t.words || ' ', ?) > 0"] * len(sequences)
+        return source, clauses, [search.tsquery(), *sequences]
 
-def matching(text: str) -> str | None:
-    """Return the full-text expression for free input, None for blank input.
-
-    Every word is quoted, so that nothing in it is an operator; the last one is taken as a prefix.
-    Words of signs alone are not indexed and do not count; input of nothing else finds nothing.
-    """
-    plain = text.encode("utf-8", "replace").decode().replace("\0", " ")
-    words = plain[:TEXT_MAX].split()
-    told = [word for word in words if any(category(sign)[0] in "LN" for sign in word)][:WORDS_MAX]
-    quoted = ['"' + word.replace('"', '""') + '"' for word in told]
-    if not quoted:
-        return '""' if words else None
-    return " AND ".join(quoted) + "*"
+    def _selection(
+        self,
+        chosen: dict[str, set[Any]],
+        search: Search | None,
+        cursor: Cursor | None,
+        *,
+        sparse: bool,
+    ) -> tuple[str, list[Any]]:
+        """Return the statement for one page and its parameters but for the limit."""
+        source, clauses, given = self._source(search)
+        place = "c.place" if search is None else "t.rowid"
+        # Few matches are found by index and sorted; many are met soon when walking by place, which
+        # the plus sign asks SQLite for.  PostgreSQL knows from its statistics.
+        walk = "+" if self._views.dialect.name == "sqlite" and not sparse else ""
+        for name, values in chosen.items():
+            clauses.append(f"{walk}c.{name} IN ({', '.join('?' * len(values))})")
+            given.extend(sorted(values))
+        back = cursor is not None and cursor.back
+        if cursor is not None:
+            clauses.append(f"{place} {'>' if back else '<'} ?")
+            given.append(cursor.key[0])
+        names = ", ".join(f"c.{name}" for name in _FIELDS)
+        order = f"ORDER BY {place} {'ASC' if back else 'DESC'} LIMIT ?"
+        return f"SELECT c.place, {names} {source} {_where(clauses)} {order}", given
 
 
 def _entry(record: Folded) -> Entry:
@@ -226,38 +240,8 @@ def _entry(record: Folded) -> Entry:
     )
 
 
-def _source(match: str | None) -> str:
-    if match is None:
-        return "FROM catalogue AS c"
-    # The search index goes first and gives places in order, newest first, without sorting.
-    return (
-        "FROM catalogue_text AS t CROSS JOIN catalogue AS c ON c.place = t.rowid "
-        "WHERE catalogue_text MATCH ?"
-    )
-
-
-def _selection(
-    chosen: dict[str, set[Any]], match: str | None, cursor: Cursor | None, *, sparse: bool
-) -> tuple[str, list[Any]]:
-    """Return the statement for one page and its parameters but for the limit."""
-    place = "c.place" if match is None else "t.rowid"
-    given: list[Any] = [] if match is None else [match]
-    clauses = []
-    for name, values in chosen.items():
-        # Few matches are found by index and sorted; many are met soon when walking by place, which
-        # the plus sign asks for.
-        clauses.append(f"{'' if sparse else '+'}c.{name} IN ({', '.join('?' * len(values))})")
-        given.extend(sorted(values))
-    back = cursor is not None and cursor.back
-    if cursor is not None:
-        clauses.append(f"{place} {'>' if back else '<'} ?")
-        given.append(cursor.key[0])
-    names = ", ".join(f"c.{name}" for name in _FIELDS)
-    joined = _source(match)
-    if clauses:
-        joined += (" WHERE " if match is None else " AND ") + " AND ".join(clauses)
-    order = f"ORDER BY {place} {'ASC' if back else 'DESC'} LIMIT ?"
-    return f"SELECT c.place, {names} {joined} {order}", given
+def _where(clauses: list[str]) -> str:
+    return f"WHERE {' AND '.join(clauses)}" if clauses else ""
 
 
 def _fits(values: tuple[str | int, ...], chosen: dict[str, set[Any]], but: str = "") -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from projections.postgres import PostgresViews
 from projections.sqlite import SQLiteViews
 from projections.table import Projection
 from projections.views import Views
@@ -25,5 +26,5 @@ def open_views(
     call raises ViewsUnavailable, after ``timeout_s`` seconds at most, until it is back.
     """
     if str(place).startswith(POSTGRESQL):
-        raise NotImplementedError(timeout_s)
+        return PostgresViews(str(place), projections, timeout_s)
     return SQLiteViews(place, projections)

@@ -58,7 +58,10 @@ class Views(ABC):
         """Give the writer inside one transaction; there is one at a time over all processes."""
 
     def building(self) -> AbstractContextManager[Writing]:
-        """Give a writer, inside one transaction, for tables that nobody else knows."""
+        """Give a writer for tables that no reader knows; on a server, each statement is done alone.
+
+        Raises Overtaken where the tables are gone.
+        """
         return self.writing()
 
     def swapping(self) -> AbstractContextManager[Writing]:

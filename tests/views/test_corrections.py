@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
+from given_views import Place, place
 from ledger.content import PublicField
 from ledger.vocabulary import CorrectionType, Nature
 from projections.corrections import SUPERSEDED, Corrections, FieldChange, Query
-from projections.sqlite import Views
 from projections.table import Checkpoint
 from view_facts import OTHER, RECORD, HandLog, corrected, live, submitted, superseded, uuid
 
+__all__ = ["place"]
+
 
 @pytest.fixture
-def corrections(tmp_path: Path) -> Iterator[Corrections]:
+def corrections(place: Place) -> Corrections:
     log = HandLog(live())
     log.add(RECORD, submitted("Old"))
     log.add(OTHER, submitted("Other"))
@@ -27,9 +26,9 @@ def corrections(tmp_path: Path) -> Iterator[Corrections]:
         superseded(RECORD),
     )
     log.add(RECORD, corrected((PublicField.CLAIMS_VERIFIED, 6, None), number=202))
-    with Views(tmp_path / "views", [Corrections]) as views:
-        views.apply(Corrections, log.all(), Checkpoint(len(log.logged), 1))
-        yield Corrections(views)
+    views = place.open(Corrections)
+    views.apply(Corrections, log.all(), Checkpoint(len(log.logged), 1))
+    return Corrections(views)
 
 
 def test_the_history_of_a_record_is_in_the_order_of_recording(corrections: Corrections) -> None:

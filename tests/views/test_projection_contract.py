@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from given_views import Place, place
 from ledger.content import PublicField
 from ledger.vocabulary import Gate, Nature, Outcome, Status
 from projections import ROLL_CALL, public_view
+from projections import table as tables
 from projections.folded import Folded
-from projections.sqlite import Overtaken, Views, ViewsClosed
 from projections.table import Checkpoint
+from projections.views import Overtaken, Views, ViewsClosed
 from view_facts import (
     OTHER,
     PAGE,
@@ -32,6 +33,8 @@ from view_facts import (
     superseded,
     uuid,
 )
+
+__all__ = ["place"]
 
 BEHIND = [projection for projection in ROLL_CALL.values() if projection is not public_view]
 
@@ -76,9 +79,8 @@ def projection(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def views(tmp_path: Path, projection: Any) -> Iterator[Views]:
-    with Views(tmp_path / "ledger.views", [projection]) as opened:
-        yield opened
+def views(place: Place, projection: Any) -> Views:
+    return place.open(projection)
 
 
 class TestEveryProjection:
@@ -177,27 +179,27 @@ class TestEveryProjection:
         with pytest.raises(Overtaken):
             slow.load(log.all())
         with views.reading() as reader:
-            names = [name for (name,) in reader.execute("SELECT name FROM sqlite_master")]
-        assert not any("__new" in name for name in names if not name.startswith("sqlite_"))
+            names = tables.names(reader, views.dialect)
+        assert not any("__new" in name for name in names)
 
-    def test_survives_being_closed_and_opened(self, tmp_path: Path, projection: Any) -> None:
+    def test_survives_being_closed_and_opened(self, place: Place, projection: Any) -> None:
         log = eventful()
-        with Views(tmp_path / "kept", [projection]) as views:
+        with place.open(projection) as views:
             feed(views, projection, log)
             before = dump(views, projection)
-        with Views(tmp_path / "kept", [projection]) as views:
-            assert dump(views, projection) == before
-            assert views.checkpoint(projection.NAME).position == len(log.logged)
+        views = place.open(projection)
+        assert dump(views, projection) == before
+        assert views.checkpoint(projection.NAME).position == len(log.logged)
 
-    def test_starts_anew_when_a_table_is_gone(self, tmp_path: Path, projection: Any) -> None:
+    def test_starts_anew_when_a_table_is_gone(self, place: Place, projection: Any) -> None:
         log = eventful()
-        with Views(tmp_path / "kept", [projection]) as views:
+        with place.open(projection) as views:
             feed(views, projection, log)
             with views.writing() as writer:
                 writer.execute(f"DROP TABLE {projection.TABLES[0].name}")
-        with Views(tmp_path / "kept", [projection]) as views:
-            assert views.checkpoint(projection.NAME) == Checkpoint(0, 0)
-            assert not any(dump(views, projection).values())
+        views = place.open(projection)
+        assert views.checkpoint(projection.NAME) == Checkpoint(0, 0)
+        assert not any(dump(views, projection).values())
 
     def test_leaves_nothing_behind_when_a_row_is_refused(
         self, views: Views, projection: Any
@@ -206,7 +208,7 @@ class TestEveryProjection:
         feed(views, projection, log)
         before = dump(views, projection)
         broken = Folded(uuid(9), log.logged[:0], {}, log.in_force)  # type: ignore[arg-type]
-        with pytest.raises((KeyError, IndexError, sqlite3.Error)):
+        with pytest.raises((KeyError, IndexError, sqlite3.Error, psycopg.Error)):
             views.apply(projection, [log.folded(), broken], Checkpoint(99, 1))
         assert dump(views, projection) == before
         assert views.checkpoint(projection.NAME).position == len(log.logged)
@@ -226,8 +228,8 @@ def _query(projection: Any, **asked: Any) -> Any:
     return module.Query(**asked)
 
 
-def test_closed_views_say_so(tmp_path: Path) -> None:
-    views = Views(tmp_path / "v")
+def test_closed_views_say_so(place: Place) -> None:
+    views = place.open()
     views.close()
     with pytest.raises(ViewsClosed), views.reading():
         pass
@@ -235,8 +237,8 @@ def test_closed_views_say_so(tmp_path: Path) -> None:
         pass
 
 
-def test_closing_waits_for_a_running_read(tmp_path: Path) -> None:
-    views = Views(tmp_path / "v")
+def test_a_running_read_outlives_the_closing(place: Place) -> None:
+    views = place.open()
     reading, go_on = threading.Event(), threading.Event()
     found: list[object] = []
 
