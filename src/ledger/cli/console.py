@@ -109,7 +109,7 @@ def run(command: Callable[[], Any]) -> None:
             # A terminal that cannot show a letter gets its escape, and the command goes on.
             stream.reconfigure(errors="backslashreplace")
     # A command says what it has to say itself; the log is for processes that run on and set it up.
-    logging.getLogger("ledger").addHandler(logging.NullHandler())
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         command()
     except Refusal as refusal:
