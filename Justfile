@@ -39,9 +39,9 @@ lock *args:
 
 lock_options := "--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'just lock'"
 
-# Measure appends
-bench:
-    .venv/bin/python benchmarks/append.py
+# Measure everything against its targets, for example: just bench --quick --only W1,gates
+bench *args:
+    .venv/bin/python benchmarks/run.py {{ args }}
 
 # Kill the leader of a PostgreSQL cluster five times under load (needs etcd; takes some minutes)
 drill-failover *args:

@@ -1,34 +1,38 @@
--- Load for wrk: "POST path" sends one body under a new Idempotency-Key each time, "GET file" asks
--- for the paths in a file, one after the other.  Prints one line of JSON at the end.
+-- Load for wrk: "POST file" sends the bodies in a file, one on each line, each time under a new
+-- Idempotency-Key; "GET file" asks for the paths in a file.  Both go round.  With several addresses
+-- in the environment variable ADDRESSES, each thread takes one.  Prints one line of JSON at the end.
 
-local counter, run, paths, body = 0, "", {}, nil
+local counter, run, lines, posting = 0, "", {}, false
 
 function setup(thread)
+   local addresses = {}
+   for host, port in string.gmatch(os.getenv("ADDRESSES") or "", "([%d.]+):(%d+)") do
+      addresses[#addresses + 1] = wrk.lookup(host, port)[1]
+   end
    counter = counter + 1
    thread:set("id", counter)
+   if #addresses > 0 then thread.addr = addresses[(counter - 1) % #addresses + 1] end
 end
 
 function init(args)
-   local file = assert(io.open(args[2]))
-   if args[1] == "POST" then
-      body = file:read("*a")
-      run = string.format("%s-%d", args[3], id)
+   posting = args[1] == "POST"
+   run = string.format("%s-%d", args[3], id)
+   for line in io.lines(args[2]) do lines[#lines + 1] = line end
+   -- Threads begin at different places, so that they do not ask for the same things together.
+   counter = (id - 1) * math.floor(#lines / 2)
+   if posting then
       wrk.method = "POST"
       wrk.headers["Content-Type"] = "application/json"
-   else
-      for line in file:lines() do paths[#paths + 1] = line end
    end
    if args[4] then wrk.headers["Authorization"] = "Bearer " .. args[4] end
-   file:close()
 end
 
 function request()
    counter = counter + 1
-   if body then
-      wrk.headers["Idempotency-Key"] = string.format('"%s-%d"', run, counter)
-      return wrk.format(nil, nil, nil, body)
-   end
-   return wrk.format(nil, paths[counter % #paths + 1])
+   local line = lines[counter % #lines + 1]
+   if not posting then return wrk.format(nil, line) end
+   wrk.headers["Idempotency-Key"] = string.format('"%s-%d"', run, counter)
+   return wrk.format(nil, nil, nil, line)
 end
 
 function done(summary, latency, requests)

@@ -1,0 +1,162 @@
+"""P1 to P3: how fast views follow the log, and how fast they are built anew from it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import baseline
+import logs
+import payload
+import psycopg
+from bench import STORES, Bench
+from figures import Arm, Goal, Measured
+from servers import Ledger
+
+P1 = Goal("P1", "catch-up on PostgreSQL, 3 views / the library's ProjectionRunner, 1 row", 15)
+P2 = {"SQLite": 0.10, "PostgreSQL": 0.20}
+P3_S_MAX = 15
+LENGTH = 5
+"""Events of each record."""
+RUNNER_EVENTS = 10_000
+"""How many events the library's runner is given: it goes one by one, so more tell nothing more."""
+PAGE = 1_000
+REBUILT = re.compile(r"Rebuilt (\w+).*? from ([\d,]+) events in ([\d.]+) s")
+
+
+def measure(bench: Bench) -> None:
+    """P1 and P2 on a log of everyday size."""
+    for store in STORES:
+        if bench.wants("P2") or (bench.wants("P1") and store == "PostgreSQL"):
+            _follow_and_rebuild(bench, store)
+
+
+def rebuild_many(bench: Bench) -> None:
+    """P3: a long log, built anew once on each store."""
+    if not bench.wants("P3"):
+        return
+    for store in STORES:
+        ledger = _log(bench, store, bench.many)
+        wall, took = rebuilt(ledger)
+        events = ledger.head()
+        for name, seconds in took.items():
+            bench.report.note(
+                f"{store}: view {name} built from {events:,} events in {seconds:.1f} s "
+                f"({events / seconds:,.0f} events/s)."
+            )
+        slowest = max(took.values())
+        for says, seconds in (("the slowest view", slowest), ("all views, one command", wall)):
+            goal = Goal(
+                "P3", f"rebuild from {events:,} events, {store}: {says}",
+                P3_S_MAX * events / 1_000_000, at_most=True, unit="s",
+            )  # fmt: skip
+            bench.report.judge(goal, [seconds])
+
+
+def rebuilt(ledger: Ledger) -> tuple[float, dict[str, float]]:
+    """Build all views anew; returns the seconds of the whole command, and of each view."""
+    began = time.perf_counter()
+    printed = ledger.run("rebuild")
+    wall = time.perf_counter() - began
+    took = {name: float(seconds) for name, _events, seconds in REBUILT.findall(printed)}
+    if not took:
+        raise SystemExit(f"ledger rebuild told no times:\n{printed}")
+    return wall, took
+
+
+def _log(bench: Bench, store: str, events: int) -> Ledger:
+    ledger = bench.ledger(store)
+    began = time.perf_counter()
+    logs.load(ledger, events // LENGTH, LENGTH)
+    took = time.perf_counter() - began
+    bench.report.note(f"{store}: a log of {ledger.head():,} events took {took:.0f} s to write.")
+    return ledger
+
+
+def _follow_and_rebuild(bench: Bench, store: str) -> None:
+    ledger = _log(bench, store, bench.events)
+    events = ledger.head()
+    took: dict[str, list[float]] = {}
+
+    def rebuilding() -> Measured:
+        wall, views = rebuilt(ledger)
+        for name, seconds in views.items():
+            took.setdefault(name, []).append(seconds)
+        return Measured(events * len(views) / wall)
+
+    arms: dict[str, Arm] = {
+        "ledger project, from empty views": lambda: following(ledger),
+        "ledger rebuild, all views, events x views": rebuilding,
+        "raw scan of the log": lambda: scan(ledger),
+    }
+    if store == "PostgreSQL" and bench.wants("P1"):
+        arms["the library's ProjectionRunner"] = _runner(bench)
+    # A first build fills what later ones replace.
+    rebuilt(ledger)
+    found = bench.report.interleaved(f"Projecting {events:,} events, {store}", arms, bench.rounds)
+    if "the library's ProjectionRunner" in arms:
+        ours, theirs = (
+            found["ledger project, from empty views"],
+            found["the library's ProjectionRunner"],
+        )
+        bench.report.ratio(P1, ours, theirs)
+    for name, seconds in took.items():
+        goal = Goal("P2", f"rebuild of {name}, events/s / raw scan, {store}", P2[store])
+        views = [Measured(events / second) for second in seconds]
+        bench.report.ratio(goal, views, found["raw scan of the log"])
+
+
+def following(ledger: Ledger) -> Measured:
+    """Throw the views away and let a projector follow the whole log: the rate once it runs."""
+    ledger.without_views()
+    with ledger.projecting() as projector:
+        way = ledger.caught_up(projector)
+    # The time from its first step: starting the program is no projecting.
+    began, first = next((place for place in way if place[1]), way[0])
+    ended, last = way[-1]
+    if last == first:
+        return Measured(last / (ended - way[0][0]))
+    return Measured((last - first) / (ended - began))
+
+
+def scan(ledger: Ledger) -> Measured:
+    """Read every row of the log, and do nothing with it."""
+    began = time.perf_counter()
+    count = sum(1 for _row in _rows(ledger))
+    return Measured(count / (time.perf_counter() - began))
+
+
+def _rows(ledger: Ledger) -> Iterator[tuple[object, ...]]:
+    columns = "position, recorded_at, originator_id, originator_version, topic, state"
+    if isinstance(ledger.where, Path):
+        with contextlib.closing(sqlite3.connect(ledger.where)) as connection:
+            yield from connection.execute(f"SELECT {columns} FROM events ORDER BY position")  # noqa: S608 - constants
+        return
+    page = f"SELECT {columns} FROM ledger.events WHERE position > %s ORDER BY position LIMIT {PAGE}"  # noqa: S608 - constants
+    with psycopg.connect(ledger.where) as connection:
+        after = 0
+        while rows := connection.execute(page.encode(), (after,)).fetchall():
+            yield from rows
+            after = rows[-1][0]
+
+
+def _runner(bench: Bench) -> Arm:
+    """Return the arm of the library's runner; each round has a fresh copy of the same log."""
+    filled = bench.database()
+    made = payload.templates(LENGTH)
+    bodies = [[body.decode() for _topic, body in template.rows] for template in made]
+    baseline.filled(filled, bodies[: RUNNER_EVENTS // LENGTH])
+    name = filled.rpartition("/")[2]
+
+    def arm() -> Measured:
+        copy = f"{name}_{time.time_ns()}"
+        bench.postgres.create_database(copy, name)
+        began = time.perf_counter()
+        baseline.project(bench.postgres.url(copy), RUNNER_EVENTS)
+        return Measured(RUNNER_EVENTS / (time.perf_counter() - began))
+
+    return arm
