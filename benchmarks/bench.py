@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import platform
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -84,6 +85,13 @@ class Bench:
         if store == "SQLite":
             return on_sqlite(self.folder / name)
         return on_postgres(self.postgres, name)
+
+    def drop(self, ledger: Ledger) -> None:
+        """Give a ledger's disk back."""
+        if isinstance(ledger.where, Path):
+            shutil.rmtree(ledger.where.parent)
+        else:
+            self.postgres.drop_database(ledger.where.rpartition("/")[2])
 
     def file(self, lines: list[str] | list[bytes]) -> Path:
         """Return a file with these lines, for the load generator."""

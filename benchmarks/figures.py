@@ -51,6 +51,7 @@ class Report:
     goals: list[str] = field(default_factory=list)
     tables: dict[str, dict[str, list[Measured]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    extra: str = ""
 
     def interleaved(
         self, title: str, arms: Mapping[str, Arm], rounds: int
@@ -115,6 +116,8 @@ class Report:
         for title, found in self.tables.items():
             if any(found.values()):
                 parts += [f"## {title}", _table(found)]
+        if self.extra:
+            parts.append(self.extra)
         parts.append("\n".join(f"- {note}" for note in self.notes))
         self.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

@@ -132,7 +132,7 @@ def _bodies(length: int, count: int) -> list[list[str]]:
 
 
 @contextlib.contextmanager
-def _client(server: Server) -> Iterator[Callable[[str], http.client.HTTPResponse]]:
+def asking(server: Server) -> Iterator[Callable[[str], http.client.HTTPResponse]]:
     """Give a function that asks over one connection; anything but 200 ends the run."""
     connection = http.client.HTTPConnection(urlsplit(server.urls[0]).netloc, timeout=60)
 
@@ -147,7 +147,8 @@ def _client(server: Server) -> Iterator[Callable[[str], http.client.HTTPResponse
         yield ask
 
 
-def _following(answer: http.client.HTTPResponse) -> str | None:
+def next_page(answer: http.client.HTTPResponse) -> str | None:
+    """Return the path of the page after this one, None after the last."""
     found = re.search(r'<([^>]+)>; rel="next"', answer.headers.get("Link", ""))
     if not found:
         return None
@@ -167,7 +168,7 @@ def _histories(bench: Bench, store: str, library: Library, server: Server) -> No
     database = bench.database() if store == "PostgreSQL" else str(bench.folder / "longest.db")
     (theirs,) = filled(database, _bodies(LONGEST, 1))
     (ours,) = library.by_length[LONGEST]
-    with baseline("library", database) as plain, _client(server) as ask, _client(plain) as other:
+    with baseline("library", database) as plain, asking(server) as ask, asking(plain) as other:
 
         def whole() -> None:
             path: str | None = f"/v1/records/{ours}/history?limit=1000"
@@ -175,7 +176,7 @@ def _histories(bench: Bench, store: str, library: Library, server: Server) -> No
             while path is not None:
                 answer = ask(path)
                 events += len(json.loads(answer.read())["items"])
-                path = _following(answer)
+                path = next_page(answer)
             if events != LONGEST:
                 raise SystemExit(f"The history has {events} events, not {LONGEST}.")
 
@@ -192,11 +193,11 @@ def _pages(bench: Bench, store: str, server: Server) -> None:
     """L1: a page in the middle of the list against the first."""
     first = f"/v1/records?limit={PAGE}"
     deep = first
-    with _client(server) as ask:
+    with asking(server) as ask:
         for _page in range(bench.records // PAGE // 2):
             answer = ask(deep)
             answer.read()
-            deep = _following(answer) or deep
+            deep = next_page(answer) or deep
     arms: dict[str, Arm] = {}
     for name, path in (("page 1", first), (f"page {bench.records // PAGE // 2:,}", deep)):
         given = bench.file([path])

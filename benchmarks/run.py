@@ -16,12 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gates
+import growth
 import payload
 import projecting
 import reads
 import servers
 import writes
-from bench import Bench
+from bench import STORES, Bench
 from figures import told
 
 HERE = Path(__file__).resolve().parent
@@ -80,8 +81,11 @@ def main() -> None:
     )
     began = time.monotonic()
     with bench.stack:
-        for part in PARTS:
-            part(bench)
+        if asked.growth:
+            growth.measure(bench, asked.growth, asked.stores)
+        else:
+            for part in PARTS:
+                part(bench)
         bench.report.note(f"The run took {(time.monotonic() - began) / 60:.1f} minutes.")
     print(asked.out.read_text(encoding="utf-8"))
     told(f"written to {asked.out}")
@@ -100,6 +104,12 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--records", type=int, help="Records to read from (100,000).")
     parser.add_argument("--events", type=int, help="Events to project, in rounds (100,000).")
     parser.add_argument("--many", type=int, help="Events of the one long rebuild (1,000,000).")
+    parser.add_argument(
+        "--growth", type=int, nargs="+", metavar="EVENTS", help="Only this: the same at each size."
+    )
+    parser.add_argument(
+        "--stores", nargs="+", choices=STORES, default=list(STORES), help="For --growth."
+    )
     parser.add_argument("--out", type=Path, default=HERE / "results.md")
     return parser.parse_args()
 
