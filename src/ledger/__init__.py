@@ -9,6 +9,7 @@ A map of the house, from the words to the doors::
     record       the aggregate's state                      rules      may this happen?
     evaluation   does a verdict agree with its evidence?    governance gates and policies going live
     actors       API keys                                   artifacts  content-addressed files
+    keys         whose key is this, remembered              arrivals   answers, on the event loop
     store/       the port, and its SQLite adapter           engine     load, decide, append
     application  one method per command                     importing/ pages of other publishers
     settings     every setting                              service    the composition root

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ledger import errors
-from ledger.events import KeyIssued, KeyRevoked
+from ledger.events import Event, KeyIssued, KeyRevoked
 from ledger.vocabulary import Scope
 
 VIEW: Final = "api_keys"
@@ -24,11 +25,15 @@ SECRET_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """The actor behind a key, and what the key allows."""
+    """The actor behind a key, and what the key allows while the actor's stream is at ``version``.
+
+    A key's scopes never change: only its revocation, an event on that stream, takes them away.
+    """
 
     actor: str
-    key_id: str
+    key_digest: str
     scopes: frozenset[Scope]
+    version: int
 
     def allows(self, scope: Scope) -> bool:
         """Whether the key has the scope; admin has all."""
@@ -93,10 +98,20 @@ def key_body(issued: KeyIssued, *, revoked: bool) -> bytes:
     return json.dumps(state).encode()
 
 
-def holder_of(body: bytes) -> KeyHolder | None:
-    """Return who holds a key whose stored state is ``body``, None when it is revoked."""
-    state = json.loads(body)
-    if state["revoked"]:
-        return None
-    scopes = frozenset(Scope(name) for name in state["scopes"])
-    return KeyHolder(state["holder"], state["key_id"], scopes)
+def name_in(body: bytes) -> str:
+    """Return the name of the actor in the stored state of a key."""
+    name: str = json.loads(body)["holder"]
+    return name
+
+
+def holder_of(events: Sequence[Event], key_digest: str) -> KeyHolder | None:
+    """Return who holds a key by all events of an actor's stream; None if unknown or revoked."""
+    holder: KeyHolder | None = None
+    for event in events:
+        match event:
+            case KeyIssued() if event.key_digest == key_digest:
+                scopes = frozenset(event.scopes)
+                holder = KeyHolder(event.holder, key_digest, scopes, len(events))
+            case KeyRevoked() if event.key_digest == key_digest:
+                holder = None
+    return holder

@@ -22,10 +22,18 @@ from ledger.commands import (
     Submit,
     Supersede,
 )
-from ledger.engine import TRIES, Engine, Request
+from ledger.engine import TRIES, Besides, Engine, Request
 from ledger.events import Event, ExternalRecordRegistered, KeyIssued, KeyRevoked
 from ledger.record import ResearchRecord
-from ledger.store import Append, Document, GuardConflict, Receipt, Reservation, VersionConflict
+from ledger.store import (
+    Append,
+    Artifact,
+    Document,
+    GuardConflict,
+    Receipt,
+    Reservation,
+    VersionConflict,
+)
 from ledger.vocabulary import (
     HANDLE_PREFIX,
     Gate,
@@ -72,7 +80,10 @@ class Ledger(Engine):
     ) -> Receipt:
         """Attach stored bytes."""
         return await self._change(
-            record_id, request, lambda held, asked: rules.attach(held, command, size_bytes, asked)
+            record_id,
+            request,
+            lambda held, asked: rules.attach(held, command, size_bytes, asked),
+            Besides(artifacts=(Artifact(command.digest, size_bytes),)),
         )
 
     async def register(self, record_id: str, command: Register, request: Request) -> Receipt:
@@ -81,7 +92,7 @@ class Ledger(Engine):
             record_id,
             request,
             lambda held, asked: rules.register(held, command, asked),
-            (Reservation("doi", command.value, record_id),),
+            Besides((Reservation("doi", command.value, record_id),)),
         )
 
     async def assess_review(
@@ -119,15 +130,9 @@ class Ledger(Engine):
             chain = await self._successors(command.by, record_id)
             successors = tuple(record.record_id for record in chain)
             decide = partial(_superseding, command, successors)
+            others = tuple((r.record_id, r.version) for r in chain if r.record_id != record_id)
             try:
-                return await self._change(
-                    record_id,
-                    request,
-                    decide,
-                    guards=tuple(
-                        (r.record_id, r.version) for r in chain if r.record_id != record_id
-                    ),
-                )
+                return await self._change(record_id, request, decide, Besides(guards=others))
             except GuardConflict:
                 # A record of the chain moved on while we decided: look at it again.
                 for record in chain:
@@ -189,15 +194,6 @@ class Ledger(Engine):
         revoked = {e.key_id for e in stream if isinstance(e, KeyRevoked)}
         event = actors.revoke_key(issued, revoked, key_id, by, reason)
         return await self._append_key(event, issued[key_id], revoked=True)
-
-    async def authenticate(self, key: str) -> actors.KeyHolder:
-        """Return who holds a key; refuses NotAuthenticated."""
-        found = await self.store.document(actors.VIEW, actors.digest(key))
-        holder = actors.holder_of(found.body) if found else None
-        if holder is None:
-            message = "This API key is unknown or revoked."
-            raise errors.NotAuthenticated(message)
-        return holder
 
     # ------------------------------------------------------------ queries
 

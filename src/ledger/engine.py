@@ -15,12 +15,15 @@ from typing import Any, Final, Protocol, cast
 from eventsourcing.application import Application
 from eventsourcing.persistence import ApplicationRecorder, Mapper, StoredEvent
 
-from ledger import codec, errors, governance, rules
+from ledger import actors, codec, errors, governance, rules
+from ledger.arrivals import Arrivals
 from ledger.events import Event, RecordSubmitted
 from ledger.in_force import InForce
+from ledger.keys import Keys
 from ledger.record import ResearchRecord, evolve, project
 from ledger.store import (
     Append,
+    Artifact,
     Document,
     GuardConflict,
     IdempotencyKey,
@@ -87,11 +90,27 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, under which idempotency key, and which version of the record they saw."""
+    """Who asks, under which idempotency key, and which version of the record they saw.
+
+    ``holder`` is set when they came with an API key: nothing is appended once it is revoked.
+    """
 
     actor: str
     idempotency: IdempotencyKey | None = None
     expected: int | None = None
+    holder: actors.KeyHolder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """What an append holds besides its events: names it takes, streams it rests on, bytes."""
+
+    reservations: tuple[Reservation, ...] = ()
+    guards: tuple[tuple[str, int], ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+
+
+NOTHING_BESIDES: Final = Besides()
 
 
 class Engine(Application[str]):
@@ -103,6 +122,8 @@ class Engine(Application[str]):
         """Work on an opened store; the caller closes it."""
         self.store = store
         self.view = view
+        self.keys = Keys(store, self._events)
+        self._arrivals: Arrivals[Receipt] | None = None
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._in_flight: set[tuple[str, str]] = set()
         self._in_force = InForce()
@@ -176,14 +197,13 @@ class Engine(Application[str]):
         record_id: str,
         request: Request,
         decide: Callable[[ResearchRecord, rules.Asked], Event],
-        reservations: tuple[Reservation, ...] = (),
-        guards: tuple[tuple[str, int], ...] = (),
+        besides: Besides = NOTHING_BESIDES,
     ) -> Receipt:
         async def attempt() -> Receipt:
             held = await self._hold(record_id, request.expected)
             event = decide(held.record, self._asked(request))
             try:
-                return await self._write(held, (event,), request, reservations, guards)
+                return await self._write(held, (event,), request, besides)
             except VersionConflict as conflict:
                 self._held.pop(record_id, None)
                 raise errors.StaleVersion from conflict
@@ -198,10 +218,11 @@ class Engine(Application[str]):
     ) -> Receipt:
         first = cast("RecordSubmitted", events[0])
         handle = Reservation("handle", first.handle, first.originator_id)
+        besides = Besides((handle, *reservations))
 
         async def attempt() -> Receipt:
             try:
-                return await self._write(None, events, request, (handle, *reservations))
+                return await self._write(None, events, request, besides)
             except VersionConflict as conflict:
                 raise errors.RecordExists from conflict
 
@@ -212,14 +233,14 @@ class Engine(Application[str]):
         held: Held | None,
         events: tuple[Event, ...],
         request: Request,
-        reservations: tuple[Reservation, ...] = (),
-        guards: tuple[tuple[str, int], ...] = (),
+        besides: Besides,
     ) -> Receipt:
         record, page = (held.record, held.page) if held else (None, None)
         for event in events:
             record, page = evolve(record, event), self.view.evolve(page, event)
         after = Held(cast("ResearchRecord", record), page)
         key = after.record.record_id
+        holder = request.holder
         for _try in range(TRIES):
             # What is remembered will do: the guard refuses the append if it no longer holds.
             in_force = self._in_force if self._in_force.version else await self.in_force()
@@ -229,15 +250,19 @@ class Engine(Application[str]):
             append = Append(
                 events=tuple(map(self.mapper.to_stored_event, events)),
                 documents=(view,),
-                reservations=reservations,
-                guards=((governance.STREAM, in_force.version), *guards),
+                reservations=besides.reservations,
+                guards=((governance.STREAM, in_force.version), *_guarding(holder), *besides.guards),
                 idempotency=request.idempotency,
+                artifacts=besides.artifacts,
             )
             try:
                 receipt = await self._commit(append)
             except GuardConflict:
-                # What is in force changed while we decided: derive the view again under it.
-                if (await self.in_force()) == in_force:
+                # What is in force changed while we decided, so that the view is derived again under
+                # it; or the actor's keys did, and it is seen whether this one still holds.
+                before = (in_force, holder)
+                holder = await self.keys.confirmed(holder) if holder else None
+                if (await self.in_force(), holder) == before:
                     raise
                 continue
             if not receipt.replayed:
@@ -248,7 +273,7 @@ class Engine(Application[str]):
     async def _commit(self, append: Append) -> Receipt:
         """Hand an append to the store; a caller that goes away does not take the append with it."""
         try:
-            return await asyncio.shield(asyncio.wrap_future(self.store.append(append)))
+            return await self._here().wait_for(self.store.append(append))
         except QueueFull as full:
             raise errors.Overloaded from full
         except KeyConflict as reused:
@@ -260,6 +285,13 @@ class Engine(Application[str]):
                 "source": errors.SourceAlreadyImported,
             }[taken.reservation.kind]
             raise refusal(held_by=taken.owner) from taken
+
+    def _here(self) -> Arrivals[Receipt]:
+        """Return what takes answers to the running loop: of a server, always the same."""
+        loop, arrivals = asyncio.get_running_loop(), self._arrivals
+        if arrivals is None or arrivals.loop is not loop:
+            arrivals = self._arrivals = Arrivals(loop)
+        return arrivals
 
     async def _once(self, request: Request, attempt: Callable[[], Awaitable[Receipt]]) -> Receipt:
         """Make an attempt; a retry gets the first answer, a twin in flight is refused.
@@ -289,3 +321,7 @@ class Engine(Application[str]):
             return await self.store.answered(key)
         except KeyConflict as reused:
             raise errors.IdempotencyKeyReused from reused
+
+
+def _guarding(holder: actors.KeyHolder | None) -> tuple[tuple[str, int], ...]:
+    return ((actors.stream(holder.actor), holder.version),) if holder else ()

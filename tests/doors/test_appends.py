@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
-from given_service import RESULTS, SCRIPT, Api, api, digest_of
+from given_service import RESULTS, SCRIPT, Api, api, digest_of, served, settings_in
+from ledger.service import Service
 from ledger.vocabulary import Scope
+from ledger.web.appends import Appended
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +28,7 @@ def test_a_submission_is_answered_with_its_place_and_can_be_read_at_once(ledger:
     assert answer.headers["Location"] == f"/v1/records/{receipt['record_id']}"
     assert answer.headers["ETag"] == '"1"'
     assert int(answer.headers["Ledger-Position"]) == receipt["position"]
+    assert Appended.model_validate_json(answer.text).model_dump(mode="json") == receipt
     view = ledger.view(receipt["record_id"])
     assert view["handle"] == receipt["handle"]
     assert view["version"] == 1
@@ -248,6 +252,25 @@ def test_a_wrong_digest_or_too_many_bytes_leave_nothing_behind(tmp_path: Path) -
         left = [path for path in (tmp_path / "data" / "artifacts").rglob("*") if path.is_file()]
         assert left == []
         assert ledger.view(record)["version"] == 1
+
+
+def test_bytes_that_the_log_names_can_be_attached_at_any_server(tmp_path: Path) -> None:
+    with api(tmp_path) as here:
+        record = here.submit().json()["record_id"]
+        uploaded = here.upload(record, "repro-script", SCRIPT)
+        assert uploaded.status_code == 201
+        # A server with files of its own, which the bytes never reached.
+        elsewhere = settings_in(tmp_path).model_copy(update={"data_dir": tmp_path / "elsewhere"})
+        service = Service(elsewhere)
+        with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
+            there = Api(client, service)
+            body = {"role": "other", "digest": digest_of(SCRIPT)}
+            assert there.post(record, "artifacts", body).status_code == 201
+            unknown = {"role": "other", "digest": digest_of(RESULTS)}
+            answer = there.post(record, "artifacts", unknown)
+            assert (answer.status_code, answer.json()["code"]) == (422, "artifact-missing")
+        sizes = [attached["size_bytes"] for attached in here.view(record)["artifacts"]]
+        assert sizes == [len(SCRIPT)] * 2
 
 
 def test_a_withheld_artifact_is_named_but_not_given(ledger: Api) -> None:

@@ -78,11 +78,12 @@ def test_the_log_never_holds_a_key() -> None:
 
 def test_a_key_allows_its_scopes_and_admin_allows_all() -> None:
     _key, issued = actors.issue_key("pipeline", (Scope.SUBMIT, Scope.ATTACH), 0, "operator")
-    holder = actors.holder_of(actors.key_body(issued, revoked=False))
+    holder = actors.holder_of((issued,), issued.key_digest)
     assert holder is not None
+    assert (holder.actor, holder.version) == ("pipeline", 1)
     assert {scope for scope in Scope if holder.allows(scope)} == {Scope.SUBMIT, Scope.ATTACH}
     _key, issued = actors.issue_key("chief", (Scope.ADMIN,), 0, "operator")
-    chief = actors.holder_of(actors.key_body(issued, revoked=False))
+    chief = actors.holder_of((issued,), issued.key_digest)
     assert chief is not None
     assert all(chief.allows(scope) for scope in Scope)
 
@@ -92,7 +93,12 @@ def test_a_key_is_revoked_once_and_then_held_by_nobody() -> None:
     keys = {issued.key_id: issued}
     revoked = actors.revoke_key(keys, set(), issued.key_id, "operator", "Lost.")
     assert (revoked.originator_version, revoked.key_digest) == (2, issued.key_digest)
-    assert actors.holder_of(actors.key_body(issued, revoked=True)) is None
+    assert actors.holder_of((issued, revoked), issued.key_digest) is None
+    _key, other = actors.issue_key("pipeline", (Scope.SUBMIT,), 2, "operator")
+    assert actors.holder_of((issued, revoked), other.key_digest) is None
+    still = actors.holder_of((issued, revoked, other), other.key_digest)
+    assert still is not None
+    assert still.version == 3
     with pytest.raises(errors.KeyAlreadyRevoked):
         actors.revoke_key(keys, {issued.key_id}, issued.key_id, "operator", "Lost.")
     with pytest.raises(errors.KeyUnknown):

@@ -5,20 +5,23 @@ Every append is answered by its receipt; a retry under the same key gets the sam
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from ledger import errors
+from ledger.actors import KeyHolder
 from ledger.commands import Attach, Command, Evaluate
 from ledger.engine import Request
 from ledger.store import Receipt
-from ledger.vocabulary import ArtifactRole, Gate, Moment, Scope, Visibility
+from ledger.vocabulary import ArtifactRole, Gate, Moment, Scope, Visibility, moment_text
 from ledger.web import problems, requests, urls
 from ledger.web.routes import (
     ATTACH_REFUSALS,
@@ -78,16 +81,18 @@ def router(service: Service) -> APIRouter:
 
 
 def _add(routes: APIRouter, service: Service, route: Route) -> None:
+    # Where the gate decides the scope, a holder of either is let in, and the body looked at.
+    scopes = (route.scope,) if route.scope else tuple(_GATE_SCOPES.values())
+
     async def endpoint(request: HttpRequest) -> Response:
-        scope = route.scope
-        who = await requests.holder(request, service.ledger, scope) if scope else None
-        if who is None:
-            # The gate decides the scope, so the body is read first, by holders of either only.
-            who = await _holder_of_any_gate(request, service)
-        command = await requests.body(request, route.body)
-        if isinstance(command, Evaluate):
-            await requests.holder(request, service.ledger, _GATE_SCOPES[command.gate])
-        return await _appended(request, service, route, who.actor, command)
+        async def act(who: KeyHolder) -> Receipt:
+            requests.allowed(who, *scopes)
+            command = await requests.body(request, route.body)
+            if isinstance(command, Evaluate):
+                requests.allowed(who, _GATE_SCOPES[command.gate])
+            return await _append(request, service, route, who, command)
+
+        return await _with_key(request, service, act)
 
     refusals = (*COMMON, *route.refusals, *(ON_A_RECORD if "{" in route.path else ()))
     routes.add_api_route(
@@ -135,37 +140,50 @@ _CREATED: Final[dict[str, Any]] = {
 }
 
 
-async def _holder_of_any_gate(request: HttpRequest, service: Service) -> Any:
-    try:
-        return await requests.holder(request, service.ledger, Scope.EVALUATE_GATE_2)
-    except errors.NotAllowed:
-        return await requests.holder(request, service.ledger, Scope.EVALUATE_GATE_3)
-
-
-async def _appended(
-    request: HttpRequest, service: Service, route: Route, actor: str, command: Command
+async def _with_key(
+    request: HttpRequest, service: Service, act: Callable[[KeyHolder], Awaitable[Receipt]]
 ) -> Response:
+    """Answer an append that the holder of the request's key wants.
+
+    A new fact proves that the key holds, for it was written under guard.  Any other answer proves
+    nothing, so before it is given the key is looked up again.
+    """
+    keys = service.ledger.keys
+    who = await requests.holder(request, service.ledger)
+    try:
+        receipt = await act(who)
+    except errors.Refusal:
+        await keys.confirmed(who)
+        raise
+    if receipt.replayed:
+        await keys.confirmed(who)
+    return await answer(service, receipt)
+
+
+async def _append(
+    request: HttpRequest, service: Service, route: Route, who: KeyHolder, command: Command
+) -> Receipt:
     address = request.path_params.get("address")
     record_id = await service.ledger.resolve(address) if address else ""
     asked = f"{route.name}\n{record_id}\n{command.model_dump_json()}"
-    key = requests.idempotency(request, actor, asked)
+    key = requests.idempotency(request, who.actor, asked)
     expected = requests.expected_version(request) if address else None
-    receipt = await route.act(service.ledger, record_id, command, Request(actor, key, expected))
-    return await answer(service, receipt)
+    wanted = Request(who.actor, key, expected, who)
+    return await route.act(service.ledger, record_id, command, wanted)
 
 
 async def answer(service: Service, receipt: Receipt) -> Response:
     """Return the answer to an append: the same for the first time and for every retry."""
-    handle = await service.ledger.handle(receipt.originator_id)
-    appended = Appended(
-        record_id=receipt.originator_id,
-        handle=handle,
-        version=receipt.version,
-        position=receipt.position,
-        recorded_at=receipt.recorded_at,
-    )
+    # The members of ``Appended``, whose instances would be made only to be written out at once.
+    appended = {
+        "record_id": receipt.originator_id,
+        "handle": await service.ledger.handle(receipt.originator_id),
+        "version": receipt.version,
+        "position": receipt.position,
+        "recorded_at": moment_text(receipt.recorded_at),
+    }
     return Response(
-        appended.model_dump_json(),
+        to_json(appended),
         status_code=HTTPStatus.CREATED,
         media_type="application/json",
         headers={
@@ -178,20 +196,22 @@ async def answer(service: Service, receipt: Receipt) -> Response:
 
 def _add_attachments(routes: APIRouter, service: Service) -> None:
     async def endpoint(request: HttpRequest) -> Response:
-        who = await requests.holder(request, service.ledger, Scope.ATTACH)
-        if "role" in request.query_params:
-            command, size = await _uploaded(request, service, who.actor)
-        else:
-            command = await requests.body(request, Attach)
-            found = service.artifacts.size(command.digest)
-            if found is None:
-                raise errors.ArtifactMissing
-            size = found
-        attach = replace(
-            ATTACHMENT,
-            act=lambda ledger, record, command, asked: ledger.attach(record, command, size, asked),
-        )
-        return await _appended(request, service, attach, who.actor, command)
+        async def act(who: KeyHolder) -> Receipt:
+            requests.allowed(who, Scope.ATTACH)
+            if "role" in request.query_params:
+                command, size = await _uploaded(request, service, who.actor)
+            else:
+                command = await requests.body(request, Attach)
+                size = await _size(service, command.digest)
+            attach = replace(
+                ATTACHMENT,
+                act=lambda ledger, record, command, asked: ledger.attach(
+                    record, command, size, asked
+                ),
+            )
+            return await _append(request, service, attach, who, command)
+
+        return await _with_key(request, service, act)
 
     asked = _asked(ATTACHMENT)
     asked["parameters"] += [
@@ -225,6 +245,16 @@ def _add_attachments(routes: APIRouter, service: Service) -> None:
         },
         openapi_extra=asked,
     )
+
+
+async def _size(service: Service, digest: str) -> int:
+    """Return the size in bytes of what was uploaded before, to whichever server of this ledger."""
+    found = await service.store.artifact(digest)
+    if found is None:
+        found = service.artifacts.size(digest)
+    if found is None:
+        raise errors.ArtifactMissing
+    return found
 
 
 async def _uploaded(request: HttpRequest, service: Service, actor: str) -> tuple[Attach, int]:

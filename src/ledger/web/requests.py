@@ -91,16 +91,19 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-async def holder(request: Request, ledger: Ledger, scope: Scope) -> KeyHolder:
-    """Return who sent the request; refuses NotAuthenticated, and NotAllowed without the scope."""
+async def holder(request: Request, ledger: Ledger) -> KeyHolder:
+    """Return who sent the request, as remembered; refuses NotAuthenticated."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise errors.NotAuthenticated
-    found = await ledger.authenticate(key.strip())
-    if not found.allows(scope):
-        message = f"The API key does not have the scope {scope.value}."
+    return await ledger.keys.holder(key.strip())
+
+
+def allowed(holder: KeyHolder, *scopes: Scope) -> None:
+    """Refuse NotAllowed to a key that has none of the scopes."""
+    if not any(holder.allows(scope) for scope in scopes):
+        message = f"The API key does not have the scope {' or '.join(scopes)}."
         raise errors.NotAllowed(message)
-    return found
 
 
 def idempotency(request: Request, actor: str, asked: str) -> IdempotencyKey:
