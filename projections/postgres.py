@@ -30,6 +30,10 @@ DIALECT: Final = Dialect(
 )
 READERS_MAX: Final = 8
 WRITERS_MAX: Final = 3
+NOT_ALLOWED: Final = (
+    f"the role may not keep tables in the schema {SCHEMA}, which `ledger init` as the owner of the "
+    "database allows"
+)
 BUSY_TIMEOUT_S: Final = 30
 """How long a writer waits for another."""
 WRITING_S_MAX: Final = 120
@@ -59,11 +63,10 @@ _BUSY: Final = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.SerializationFailure,
 )
-_GONE: Final = (psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable)
+_BARRED: Final = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName)
 _AWAY: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    psycopg.errors.InsufficientPrivilege,
     psycopg.errors.ReadOnlySqlTransaction,
 )
 _DAMAGED: Final = (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted)
@@ -264,12 +267,14 @@ class PostgresViews(views.Views):
             raise ViewsClosed from trouble
         except _BUSY as trouble:
             raise ViewsBusy(_sentence(trouble)) from trouble
-        except _GONE as trouble:
+        except psycopg.errors.UndefinedTable as trouble:
             if building:
                 raise Overtaken from trouble
             self._prepared.clear()
             message = f"tables of the views are gone, they are made anew: {_sentence(trouble)}"
             raise ViewsUnavailable(message) from trouble
+        except _BARRED as trouble:
+            raise ViewsUnavailable(f"{NOT_ALLOWED}: {_sentence(trouble)}") from trouble
         except _DAMAGED as trouble:
             raise ViewsDamaged(_sentence(trouble)) from trouble
         except _AWAY as trouble:

@@ -15,7 +15,16 @@ from typing import ClassVar, Final, Self
 
 from projections import table as tables
 from projections.folded import Folded
-from projections.table import Checkpoint, Dialect, Projection, Reading, Standing, Table, Writing
+from projections.table import (
+    Checkpoint,
+    Dialect,
+    Projection,
+    Reading,
+    Rows,
+    Standing,
+    Table,
+    Writing,
+)
 
 LOAD_CHUNK: Final = 1_000
 """Records per transaction while a fresh view is filled: live views wait no longer than that."""
@@ -125,7 +134,7 @@ class Views(ABC):
         ``after``: neither a replay nor a second process can put older rows over newer ones, or
         leave a gap.
         """
-        written = [(record, projection.rows(record)) for record in touched]
+        written = _rows(projection, touched)
         with self.writing() as writer:
             if not after <= tables.checkpoint(writer, projection.NAME).position < reached.position:
                 return False
@@ -167,6 +176,12 @@ class Views(ABC):
         self.close()
 
 
+def _rows(projection: type[Projection], records: Iterable[Folded]) -> list[tuple[Folded, Rows]]:
+    # In order of place: search indexes take rows several times faster that way.
+    ordered = sorted(records, key=lambda record: record.place)
+    return [(record, projection.rows(record)) for record in ordered]
+
+
 class Fresh:
     """A view under construction beside the live one; no reader sees it before the swap."""
 
@@ -194,7 +209,7 @@ class Fresh:
     def _write(self, records: Iterable[Folded], *, known: bool) -> None:
         stream = iter(records)
         while chunk := list(islice(stream, LOAD_CHUNK)):
-            written = [(record, self._projection.rows(record)) for record in chunk]
+            written = _rows(self._projection, chunk)
             with self._views.building() as writer:
                 self._demand(writer)
                 for table in self._projection.TABLES:

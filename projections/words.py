@@ -50,7 +50,7 @@ def words_table(name: str) -> Table:
     """Return a table of indexed texts, one row per record, found by the record's place."""
     return Table(
         name=name,
-        ddl="CREATE VIRTUAL TABLE {table} USING fts5(words, tokenize = 'ascii', prefix = '2 3')",
+        ddl="CREATE VIRTUAL TABLE {table} USING fts5(words, tokenize = 'ascii')",
         fields=("rowid", "words"),
         key="rowid",
         by="place",
