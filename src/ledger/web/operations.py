@@ -19,16 +19,21 @@ from starlette.routing import Route
 
 from ledger import errors, metrics, vocabulary
 from ledger.web import urls
+from ledger.worker import Standing
+from projections import ROLL_CALL, public_view
+from projections.table import Standing as Written
+from projections.views import ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUnavailable
 
 if TYPE_CHECKING:
     from ledger.metrics import Metrics
     from ledger.service import Service
-    from ledger.worker import Standing
 
 JSON: Final = "application/json"
 READY: Final = "ready"
 DEGRADED: Final = "degraded"
 NOT_READY: Final = "not-ready"
+AWAY: Final = (ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUnavailable)
+"""What the views say when they cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,9 @@ class Watch:
             return Check(NOT_READY, {"detail": refusal.detail, "code": refusal.code})
         except OSError as trouble:
             return Check(NOT_READY, {"detail": f"{trouble.strerror or trouble}."})
+        except AWAY as trouble:
+            what = " ".join(str(trouble).split()) or type(trouble).__name__
+            return Check(NOT_READY, {"detail": f"The views cannot be read: {what}."})
 
     async def _store(self) -> Check:
         await asyncio.to_thread(self._service.store.check)
@@ -120,7 +128,7 @@ class Watch:
             file.write(b"ready?")
 
     async def _views(self) -> Check:
-        standings = await asyncio.to_thread(self._service.projector.status)
+        standings = await self._standings(await self._service.store.position())
         states = {name: self._state(standing) for name, standing in standings.items()}
         found = set(states.values())
         state = next((each for each in (NOT_READY, DEGRADED) if each in found), READY)
@@ -135,13 +143,27 @@ class Watch:
         }
         return Check(state, {"views": told})
 
+    async def _standings(self, head: int) -> dict[str, Standing]:
+        """Return how every view stands while the log ends at ``head``, whoever keeps it up."""
+        written = await asyncio.to_thread(self._service.views.standings)
+        here = self._service.projector.status()
+        found = {}
+        for name in ROLL_CALL:
+            view = written.get(name, Written())
+            # The current view is written with the appends: its checkpoint is that of a rebuild.
+            position = head if name == public_view.NAME else view.checkpoint.position
+            error = view.error or here[name]["error"]
+            found[name] = Standing(position=position, lag=max(0, head - position), error=error)
+        return found
+
     def _state(self, standing: Standing) -> str:
         if standing["error"] is not None:
             return DEGRADED
         return NOT_READY if standing["lag"] > self._service.settings.lag_max else READY
 
     async def _projector(self) -> Check:
-        return Check(READY, {"place": self._service.settings.projector.value})
+        leads = await asyncio.to_thread(self._service.views.leads)
+        return Check(READY, {"place": self._service.settings.projector.value, "leads": leads})
 
     # ------------------------------------------------------------ metrics
 
@@ -153,17 +175,19 @@ class Watch:
         try:
             async with asyncio.timeout(self._limit_s):
                 position = await self._service.store.position()
-                standings = await asyncio.to_thread(self._service.projector.status)
+                standings = await self._standings(position)
+                leads = await asyncio.to_thread(self._service.views.leads)
                 ages = await asyncio.to_thread(self._ages, standings)
-        except (TimeoutError, errors.Unavailable):
+        except (TimeoutError, errors.Unavailable, *AWAY):
             # What cannot be asked now keeps its last figure; that it cannot is a figure itself.
             counted.store_up.set(0)
             return
         counted.store_up.set(1)
         counted.position.set(position)
+        counted.leader.set(leads)
         for view, standing in standings.items():
             counted.view_position.labels(view).set(standing["position"])
-            counted.view_lag.labels(view).set(max(0, position - standing["position"]))
+            counted.view_lag.labels(view).set(standing["lag"])
             counted.view_lag_s.labels(view).set(ages[view])
             counted.view_stopped.labels(view).set(standing["error"] is not None)
 
