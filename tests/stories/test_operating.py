@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -69,7 +71,7 @@ def test_every_metric_in_the_guide_exists() -> None:
         for sample in (family.name, f"{family.name}_total", f"{family.name}_bucket")
     }
     named = set(re.findall(r"\b((?:ledger|process)_\w+)\b", text))
-    named -= {"ledger_owner", "ledger_api", "ledger_views"}
+    named -= {"ledger_owner", "ledger_app", "ledger_api", "ledger_views"}
     assert named
     assert not named - known
 
@@ -93,7 +95,7 @@ class Shell:
 
     def put(self, text: str) -> str:
         """Return a text with the guide's places replaced by the test's."""
-        known = "|".join(map(re.escape, self.places))
+        known = "|".join(map(re.escape, sorted(self.places, key=len, reverse=True)))
         return re.sub(known, lambda found: self.places[found[0]], text)
 
     def type(self, place: str, work: str = "", path: str = "") -> None:
@@ -106,6 +108,8 @@ class Shell:
         lines = ["PIDS=", "trap 'kill $PIDS 2>/dev/null || :; wait' EXIT"]
         for n, (command, shown) in enumerate(told):
             lines += [*self._typed(n, command, shown), f"echo; echo '{MARK}'"]
+        # What was left running has to run still.
+        lines += ["for pid in $PIDS; do kill -0 $pid; done"]
         ran = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", self.put("\n".join(lines))],
             cwd=self.folder,
@@ -176,3 +180,45 @@ def test_the_guide_for_one_machine(tmp_path: Path, ports: dict[str, str]) -> Non
     shutil.copytree(restored.folder, compact)
     shutil.copy(backup / "compact.db", compact / "ledger.db")
     kept(compact)
+
+
+@pytest.fixture
+def server() -> Iterator[given_postgres.Server]:
+    with given_postgres.running() as server:
+        yield server
+
+
+def events(server: given_postgres.Server, database: str) -> list[tuple[int, str]]:
+    return server.execute("SELECT position, topic FROM ledger.events ORDER BY 1", database)
+
+
+def test_the_guide_for_postgresql(
+    tmp_path: Path, ports: dict[str, str], server: given_postgres.Server
+) -> None:
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    # The copy of the server has to be readable by the one that is started from it.
+    base = server.folder / "base"
+    places = ports | {"5432": str(server.port), "/backup/base": str(base)}
+    shell = Shell(tmp_path / "many", backup, **places)
+    shell.type("postgres", WORK, str(server.bin))
+    live, restored = events(server, "ledger"), events(server, "restored")
+    topics = [topic for _, topic in restored]
+    assert "artifact.attached:1" in topics
+    assert restored == live[: len(restored)]
+    for url in (server.url("ledger", "ledger_api"), server.url("restored", "ledger_api")):
+        assert TITLE in done(shell.folder, "show", "SRCH:5EED0001", LEDGER_DATABASE_URL=url)
+    copy = given_postgres.Server(server.folder / "copy")
+    copy.folder.mkdir()
+    shutil.move(base, copy.folder / "data")
+    if (server.folder / "wheel").exists():
+        (copy.folder / "wheel").symlink_to(server.folder / "wheel")
+    owner = (server.folder / "data").stat()
+    for place in (copy.folder, *copy.folder.rglob("*")):
+        if not place.is_symlink() and "wheel" not in place.parts[len(copy.folder.parts) :]:
+            os.chown(place, owner.st_uid, owner.st_gid)
+    copy.start()
+    try:
+        assert events(copy, "restored") == restored
+    finally:
+        copy.stop()

@@ -1,0 +1,209 @@
+"""A server outlives its PostgreSQL: clear refusals while it is away, then service again.
+
+Real processes and a real PostgreSQL, stopped and killed.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import given_postgres
+from given_terminal import Server, done, ledger, refused, serving
+
+pytestmark = pytest.mark.slow
+
+BACK_S_MAX = 30
+TIMEOUT_S = "1"
+BODY = {"content": {"title": "A small study", "publisher": "Example Research"}}
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[given_postgres.Server]:
+    with given_postgres.running() as server:
+        yield server
+
+
+@pytest.fixture
+def database(machine: given_postgres.Server) -> Iterator[given_postgres.Database]:
+    name = f"ledger_{uuid.uuid4().hex}"
+    yield machine.create_database(name)
+    machine.drop_database(name)
+
+
+@pytest.fixture
+def founded(database: given_postgres.Database, tmp_path: Path) -> given_postgres.Database:
+    done(tmp_path, "init", LEDGER_DATABASE_URL=database.owner_url)
+    return database
+
+
+def settings(database: given_postgres.Database) -> dict[str, str]:
+    return {"LEDGER_DATABASE_URL": database.app_url, "LEDGER_TIMEOUT_S": TIMEOUT_S}
+
+
+def posted(server: Server, key: str, name: str) -> httpx.Response:
+    sent = {"Authorization": f"Bearer {key}", "Idempotency-Key": name}
+    return httpx.post(f"{server.address}/v1/records", json=BODY, headers=sent, timeout=30)
+
+
+def issued(folder: Path, database: given_postgres.Database) -> str:
+    words = ("keys", "create", "--name", "pipeline", "--scope", "submit")
+    return done(folder, *words, **settings(database)).split()[-1]
+
+
+def is_ready(server: Server) -> bool:
+    return httpx.get(f"{server.address}/readyz", timeout=30).status_code == 200
+
+
+def back(server: Server) -> None:
+    """Wait until the server is ready again."""
+    deadline = time.monotonic() + BACK_S_MAX
+    while not is_ready(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_away(answer: httpx.Response) -> None:
+    """Look that an answer is the refusal of a database that is away."""
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "store-unavailable"
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def looks_away(server: Server, key: str) -> None:
+    """Look that everything says that the database is away, and nothing hangs or fails."""
+    assert httpx.get(f"{server.address}/healthz", timeout=30).status_code == 200
+    ready = httpx.get(f"{server.address}/readyz", timeout=30)
+    assert (ready.status_code, ready.json()["status"]) == (503, "not-ready")
+    store: dict[str, Any] = ready.json()["checks"]["store"]
+    assert store["status"] == "not-ready"
+    assert store["detail"].endswith(".")
+    for path in ("SRCH:00000000", "10.5281/zenodo.1", str(uuid.uuid4())):
+        is_away(httpx.get(f"{server.address}/v1/records/{path}", timeout=30))
+    is_away(httpx.get(f"{server.address}/v1/records", timeout=30))
+    is_away(httpx.post(f"{server.address}/v1/status", json={"records": ["SRCH:1"]}, timeout=30))
+    is_away(posted(server, key, "away"))
+    metrics = httpx.get(f"{server.address}/metrics", timeout=30).text
+    assert "\nledger_store_up 0.0\n" in metrics
+
+
+def is_quiet(err: str) -> None:
+    """Look that the log complains in sentences, without tracebacks and not at every request."""
+    assert "Traceback" not in err
+    assert 0 < len(err.splitlines()) < 40, err
+
+
+def test_a_server_that_starts_without_its_database_serves_when_it_comes(
+    machine: given_postgres.Server, founded: given_postgres.Database, tmp_path: Path
+) -> None:
+    key = issued(tmp_path, founded)
+    machine.stop()
+    try:
+        with serving(tmp_path, 0, **settings(founded)) as server:
+            for _ in range(3):
+                looks_away(server, key)
+            machine.start()
+            back(server)
+            assert posted(server, key, "there").status_code == 201
+            code, err = server.stop()
+    finally:
+        machine.stop()
+        machine.start()
+    assert code == 0
+    is_quiet(err)
+
+
+def test_a_database_that_dies_in_mid_flight_is_found_again(
+    machine: given_postgres.Server, founded: given_postgres.Database, tmp_path: Path
+) -> None:
+    key = issued(tmp_path, founded)
+    with serving(tmp_path, 0, **settings(founded)) as server:
+        first = posted(server, key, "first")
+        assert first.status_code == 201
+        machine.kill()
+        try:
+            looks_away(server, key)
+        finally:
+            machine.start()
+        back(server)
+        # The same answer as before, and not a second record.
+        assert posted(server, key, "first").json() == first.json()
+        handle = first.json()["handle"]
+        assert httpx.get(f"{server.address}/v1/records/{handle}").status_code == 200
+        later = posted(server, key, "away")
+        assert later.status_code == 201
+        assert later.json()["position"] == first.json()["position"] + 1
+        code, err = server.stop()
+    assert code == 0
+    is_quiet(err)
+
+
+def test_a_server_stops_also_while_its_database_is_away(
+    machine: given_postgres.Server, founded: given_postgres.Database, tmp_path: Path
+) -> None:
+    machine.stop()
+    try:
+        with serving(tmp_path, 0, **settings(founded)) as server:
+            assert not is_ready(server)
+            code, err = server.stop()
+    finally:
+        machine.start()
+    assert code == 0
+    assert "Traceback" not in err
+
+
+def test_a_role_that_is_not_known_is_one_sentence(
+    founded: given_postgres.Database, tmp_path: Path
+) -> None:
+    url = founded.server.url(founded.name, "stranger")
+    wrong = {"LEDGER_DATABASE_URL": url, "LEDGER_TIMEOUT_S": TIMEOUT_S}
+    assert "stranger" in refused(tmp_path, "keys", "list", **wrong)
+    with serving(tmp_path, 0, **wrong) as server:
+        store = httpx.get(f"{server.address}/readyz", timeout=30).json()["checks"]["store"]
+        assert 'role "stranger" does not exist' in store["detail"]
+
+
+def test_a_database_without_a_ledger_is_refused_and_init_named(
+    database: given_postgres.Database, tmp_path: Path
+) -> None:
+    sentence = refused(tmp_path, "serve", "--port", "0", **settings(database))
+    assert "ledger init" in sentence
+    assert "[not-initialised]" in sentence
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("DELETE FROM ledger.schema_migrations", "ledger init"),
+        ("INSERT INTO ledger.schema_migrations VALUES (9999, 'later', '')", "9999"),
+    ],
+)
+def test_another_schema_is_refused_at_the_start(
+    founded: given_postgres.Database, tmp_path: Path, statement: str, words: str
+) -> None:
+    founded.server.execute(statement, founded.name)
+    sentence = refused(tmp_path, "serve", "--port", "0", **settings(founded))
+    assert words in sentence
+
+
+def test_init_says_what_it_found(database: given_postgres.Database, tmp_path: Path) -> None:
+    own = {"LEDGER_DATABASE_URL": database.owner_url}
+    assert done(tmp_path, "init", **own).startswith("Created the ledger postgresql://")
+    assert "nothing was changed" in done(tmp_path, "init", **own)
+
+
+def test_a_password_is_never_said(tmp_path: Path) -> None:
+    port = given_postgres.free_port()
+    url = f"postgresql://me:s3cret-word@127.0.0.1:{port}/ledger?connect_timeout=1"
+    for words in (("init",), ("keys", "list"), ("show", "SRCH:00000000")):
+        ended = ledger(tmp_path, *words, LEDGER_DATABASE_URL=url, LEDGER_TIMEOUT_S=TIMEOUT_S)
+        assert ended.returncode == 1
+        assert len(ended.stderr.splitlines()) == 1
+        assert "s3cret" not in ended.stdout + ended.stderr
