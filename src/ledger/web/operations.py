@@ -20,7 +20,6 @@ from starlette.routing import Route
 from ledger import errors, metrics, vocabulary
 from ledger.web import urls
 from ledger.worker import Standing
-from projections import ROLL_CALL, public_view
 from projections.table import Standing as Written
 from projections.views import ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUnavailable
 
@@ -148,10 +147,10 @@ class Watch:
         written = await asyncio.to_thread(self._service.views.standings)
         here = self._service.projector.status()
         found = {}
-        for name in ROLL_CALL:
+        for name in here:
             view = written.get(name, Written())
             # The current view is written with the appends: its checkpoint is that of a rebuild.
-            position = head if name == public_view.NAME else view.checkpoint.position
+            position = head if name == self._service.view_name else view.checkpoint.position
             error = view.error or here[name]["error"]
             found[name] = Standing(position=position, lag=max(0, head - position), error=error)
         return found
