@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 
 import given_postgres
+from projections.catalogue import Catalogue
 from projections.opening import open_views
+from projections.table import Checkpoint
 from projections.views import Views
+from view_facts import HandLog, live, submitted, uuid
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -51,3 +55,24 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         place = Place(empty_database().app_url)
     with place.opened:
         yield place
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.02)
+
+
+def shelf(count: int, before: str = "") -> HandLog:
+    """Return a log of so many records, whose titles are their numbers."""
+    log = HandLog(live())
+    for number in range(1, count + 1):
+        log.add(uuid(number), submitted(f"{before}{number}"))
+    return log
+
+
+def fill(views: Views, log: HandLog, after: int = 0) -> None:
+    """Bring a catalogue to the end of a log."""
+    assert views.apply(Catalogue, log.all(), Checkpoint(len(log.logged), 1), after)
