@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -21,11 +21,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from ledger import __version__, errors
 from ledger.commands import Attach
 from ledger.metrics import Metrics
 from ledger.web import appends, operations, pages, problems, reads, routes, status, urls
+from ledger.web.direct import Direct
 from ledger.web.guarded import Guarded
 from projections.views import ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUnavailable
 
@@ -58,7 +60,7 @@ def create_app(service: Service) -> FastAPI:
         finally:
             await asyncio.to_thread(service.__exit__, None, None, None)
 
-    app = FastAPI(
+    app = _Ledger(
         title="Record ledger",
         version=__version__,
         description=DESCRIPTION,
@@ -72,25 +74,35 @@ def create_app(service: Service) -> FastAPI:
     api = (appends.router(service), reads.router(service), status.router(service))
     for router in api:
         app.include_router(router)
-    _short_cut(app, *api)
+    plain = [*operations.router(service, metrics), *_plain(api)]
+    app.router.routes[:0] = plain
     pages.include(app)
-    app.router.routes[:0] = operations.router(service, metrics)
     failed = _refuse_well(app, metrics)
     app.add_middleware(Guarded, metrics=metrics, routes=_templates(app), failed=failed)
+    app.direct = Direct(plain, app.exception_handlers, app, super(_Ledger, app).__call__)
+    app.direct.answering = Guarded(app.direct.answer, metrics, _templates(app), failed)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def _short_cut(app: FastAPI, *routers: APIRouter) -> None:
-    """Let the API's endpoints be reached as plain routes, without FastAPI's machinery.
+class _Ledger(FastAPI):
+    """FastAPI for the pages and for the description; the API is answered before it comes there."""
 
-    They read requests strictly and build their own answers, so it has nothing to add on the way;
-    its own routes stay behind these, where the description is made from them.
+    direct: Direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.direct(scope, receive, send)
+
+
+def _plain(routers: Iterable[APIRouter]) -> list[Route]:
+    """Return the API's endpoints as plain routes.
+
+    FastAPI's own routes stay behind these, where the description is made from them.
     """
-    described = [route for router in routers for route in router.routes]
-    app.router.routes[:0] = [
+    return [
         Route(route.path, route.endpoint, methods=sorted(route.methods or ()))
-        for route in described
+        for router in routers
+        for route in router.routes
         if isinstance(route, APIRoute)
     ]
 
