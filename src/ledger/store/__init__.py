@@ -196,6 +196,12 @@ class Store(Protocol):
     async def position(self) -> int:
         """Return the position of the last event, 0 for an empty log."""
 
+    def head(self) -> int:
+        """Return the position of the last event, 0 for an empty log, to any thread."""
+
+    def rows_of(self, originator_id: str, after: int = 0) -> list[LogRow]:
+        """Return the rows of one stream with a version above ``after``, to any thread."""
+
     def rows(self, after: int = 0, upto: int | None = None, page: int = 1_000) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""
 

@@ -13,6 +13,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from datetime import timedelta
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
@@ -40,18 +41,26 @@ from ledger.store.postgres_connections import Connections, address, shown
 from ledger.store.postgres_desk import QUERIES, Desk
 from ledger.store.postgres_listener import Listener
 from ledger.store.postgres_session import DAY_US, PostgresSession
-from ledger.store.sealing import microseconds, moment, ready, replayed
+from ledger.store.sealing import findable, made_before, microseconds, moment, ready, replayed
 from ledger.store.subscription import CommitSubscription
 from ledger.store.writer import Writer
 from ledger.vocabulary import new_record_id, now
 
 PAGE: Final = 1_000
 FRESH_CHUNK: Final = 1_000
+STAGED_FOR: Final = timedelta(days=1)
+"""How old staged documents have to be to be the leftovers of a process that was killed."""
+SWAP_S_MAX: Final = 600
 _log = logging.getLogger("ledger.store")
 
 _ROW: Final = b"position, recorded_at, originator_id, originator_version, topic, state"
 _DOCUMENT: Final = b"id, version, position, recorded_at, body"
 _STAGE: Final = b"COPY ledger.fresh_documents (rebuild, %s) FROM STDIN" % _DOCUMENT
+_FORGET_FRESH: Final = b"DELETE FROM ledger.fresh_documents WHERE rebuild < %b"
+_STREAM: Final = (
+    b"SELECT %s FROM ledger.events WHERE originator_id = %%b AND originator_version > "
+    b"%%b::bigint ORDER BY originator_version LIMIT %%b::bigint" % _ROW
+)
 _LAST: Final = 2**63 - 1
 
 
@@ -106,11 +115,11 @@ class PostgresStore(ApplicationRecorder):
         self._place = shown(url)
         self._timeout_s = timeout_s
         self._key_life_us = idempotency_days * DAY_US
-        self._session = PostgresSession(self._conninfo, self._place, idempotency_days)
+        self._session = PostgresSession(self._conninfo, self._place, idempotency_days, timeout_s)
         self._connections = Connections(self._conninfo, self._place, timeout_s)
         self._desk: Desk | None = None
-        self._writer = Writer(self._session, queue_max, observe)
-        self._listener = Listener(self._conninfo, self._place)
+        self._writer = Writer(self._session, queue_max, observe, patience_s=timeout_s)
+        self._listener = Listener(self._conninfo, self._place, timeout_s)
         self._writer.woken.append(self._listener.hear)
 
     @property
@@ -132,18 +141,22 @@ class PostgresStore(ApplicationRecorder):
         """Swap a view for freshly folded documents, in one short transaction at the end."""
         rebuild = new_record_id()
         stream = iter(fresh)
+        count = 0
+        self._read(_FORGET_FRESH, (made_before(now() - STAGED_FOR),))
         try:
             while chunk := list(islice(stream, FRESH_CHUNK)):
                 self._stage(rebuild, chunk)
-            with self._connections.using() as connection, connection.transaction():
+                count += len(chunk)
+            with self._connections.using(SWAP_S_MAX) as connection, connection.transaction():
                 # It may take longer than a request may wait.
-                connection.execute("SET LOCAL statement_timeout = 0")
+                connection.execute(f"SET LOCAL statement_timeout = '{SWAP_S_MAX}s'".encode())
                 connection.execute(
-                    "SELECT ledger.swap_documents(%s, %s, %s)", (rebuild, view, upto)
+                    "SELECT ledger.swap_documents(%s, %s, %s, %s)", (rebuild, view, upto, count)
                 )
-        finally:
-            with contextlib.suppress(errors.StoreUnavailable):
+        except BaseException:
+            with contextlib.suppress(errors.Refusal):
                 self._read(b"DELETE FROM ledger.fresh_documents WHERE rebuild = %s", (rebuild,))
+            raise
 
     def _stage(self, rebuild: str, chunk: Iterable[StoredDocument]) -> None:
         with (
@@ -173,6 +186,8 @@ class PostgresStore(ApplicationRecorder):
             await desk.close()
 
     async def _look_up(self, table: str, shared: str, key: str) -> tuple[Any, ...] | None:
+        if not findable(key) or not findable(shared):
+            return None
         desk = self._desk_here()
         if desk is not None:
             return await desk.look_up(table, shared, key)
@@ -196,7 +211,7 @@ class PostgresStore(ApplicationRecorder):
 
     async def documents_of(self, view: str, ids: Sequence[str]) -> dict[str, StoredDocument]:
         """Return the current documents of a view by id; those that are not there are left out."""
-        rows = await self._ask(QUERIES["documents"], (view, list(ids)))
+        rows = await self._ask(QUERIES["documents"], (view, [*filter(findable, ids)]))
         return {row[0]: _document_row(row) for row in rows}
 
     async def owner(self, kind: str, value: str) -> str | None:
@@ -206,7 +221,7 @@ class PostgresStore(ApplicationRecorder):
 
     async def owners_of(self, kind: str, values: Sequence[str]) -> dict[str, str]:
         """Return which streams hold reserved names, by name; free names are left out."""
-        return dict(await self._ask(QUERIES["reservations"], (kind, list(values))))
+        return dict(await self._ask(QUERIES["reservations"], (kind, [*filter(findable, values)])))
 
     async def artifact(self, digest: str) -> int | None:
         """Return the size in bytes of an artifact that the log names, or None."""
@@ -224,11 +239,9 @@ class PostgresStore(ApplicationRecorder):
         self, originator_id: str, after: int = 0, limit: int | None = None
     ) -> list[LogRow]:
         """Return the rows of one stream with a version above ``after``, in order."""
-        rows = await self._ask(
-            b"SELECT %s FROM ledger.events WHERE originator_id = %%b AND originator_version > "
-            b"%%b::bigint ORDER BY originator_version LIMIT %%b::bigint" % _ROW,
-            (originator_id, after, limit),
-        )
+        if not findable(originator_id):
+            return []
+        rows = await self._ask(_STREAM, (originator_id, after, limit))
         return [_log_row(row) for row in rows]
 
     async def position(self) -> int:
@@ -238,6 +251,14 @@ class PostgresStore(ApplicationRecorder):
         return position
 
     # ------------------------------------------------------------ reads in bulk
+
+    def head(self) -> int:
+        """Return the position of the last event, 0 for an empty log."""
+        return self.max_notification_id() or 0
+
+    def rows_of(self, originator_id: str, after: int = 0) -> list[LogRow]:
+        """Return the rows of one stream with a version above ``after``, in order."""
+        return [_log_row(row) for row in self._read(_STREAM, (originator_id, after, None))]
 
     def rows(self, after: int = 0, upto: int | None = None, page: int = PAGE) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""

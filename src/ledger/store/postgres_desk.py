@@ -14,6 +14,7 @@ import psycopg
 
 from ledger import errors
 from ledger.store.postgres_connections import TROUBLE, check_async, sentence
+from ledger.store.postgres_patience import PatientAsync
 
 TOGETHER_MAX: Final = 500
 """Look-ups in one query."""
@@ -74,7 +75,13 @@ class Desk:
                     rows = await self._lookups.fetch(QUERIES[table], (shared, list(batch)))
             except Exception as trouble:  # noqa: BLE001 - whoever waits has to hear of it
                 refusal = self._lookups.refusal(trouble)
-                for answer in batch.values():
+                if isinstance(trouble, TimeoutError):
+                    # Whoever waited behind it has waited long enough too.
+                    refused = [batch, *self._waiting.values()]
+                    self._waiting.clear()
+                else:
+                    refused = [batch]
+                for answer in (answer for waiting in refused for answer in waiting.values()):
                     if not answer.done():
                         answer.set_exception(refusal)
                         answer.exception()  # retrieved here: all who asked may have gone away
@@ -124,17 +131,11 @@ class _Line:
     async def _rows(
         self, connection: psycopg.AsyncConnection[Row], query: bytes, given: tuple[Any, ...]
     ) -> list[Row]:
-        try:
-            cursor = await connection.execute(query, given, prepare=True, binary=True)
-            return await cursor.fetchall()
-        except asyncio.CancelledError:
-            # What it was waiting for may still arrive: such a connection is of no more use.
-            self._connection = None
-            await connection.close()
-            raise
+        cursor = await connection.execute(query, given, prepare=True, binary=True)
+        return await cursor.fetchall()
 
     async def _connect(self) -> psycopg.AsyncConnection[Row]:
-        connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        connection = await PatientAsync.connect(self._conninfo, autocommit=True)
         try:
             await check_async(connection, self._place)
         except BaseException:

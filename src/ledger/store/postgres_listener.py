@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from ledger import errors
-from ledger.store.postgres_connections import TROUBLE, Connection, connect, sentence
+import psycopg
+
+from ledger.store.postgres_connections import Connection, sentence
+from ledger.store.postgres_patience import Patient
 
 CHANNEL: Final = "ledger_log"
 LOOK_S: Final = 0.5
@@ -19,8 +21,9 @@ _log = logging.getLogger("ledger.store")
 class Listener:
     """Calls everybody in ``woken`` with each position that it hears of, once and upwards."""
 
-    def __init__(self, conninfo: str, place: str) -> None:
+    def __init__(self, conninfo: str, place: str, timeout_s: float) -> None:
         """Start nothing yet."""
+        self._timeout_s = timeout_s
         self.woken: list[Callable[[int], None]] = []
         self._conninfo = conninfo
         self._place = place
@@ -50,13 +53,13 @@ class Listener:
         pause = 0.1
         while not self._stopping.is_set():
             try:
-                with connect(self._conninfo) as connection:
+                with Patient.to(self._conninfo, self._timeout_s) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     if pause > 0.1:  # noqa: PLR2004 - the first pause
                         _log.info("Listening to the database at %s again.", self._place)
                     pause = 0.1
                     self._listen(connection)
-            except (*TROUBLE, errors.Refusal) as trouble:
+            except psycopg.Error as trouble:
                 if pause == 0.1:  # noqa: PLR2004 - once for each time it is away
                     _log.warning(
                         "Nobody listens to the database at %s: %s.", self._place, sentence(trouble)

@@ -17,7 +17,7 @@ import psycopg
 
 from ledger import errors
 from ledger.store.migrations import steps
-from ledger.store.postgres_connections import TROUBLE, Connection, shown, unavailable
+from ledger.store.postgres_connections import Connection, owners_address, shown, unavailable
 
 APP_ROLE: Final = "ledger_app"
 _LOCK: Final = 0x4C454447
@@ -48,7 +48,7 @@ def migrate(url: str) -> int:
     """
     place = shown(url)
     try:
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(owners_address(url), autocommit=True) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
             found = _version(connection, place)
             for step in steps("postgres")[found:]:
@@ -61,7 +61,7 @@ def migrate(url: str) -> int:
                         (step.version, step.name, step.digest),
                     )
             _grant(connection)
-    except (*TROUBLE, psycopg.errors.InsufficientPrivilege) as trouble:
+    except psycopg.Error as trouble:
         raise unavailable(trouble, place) from trouble
     return found
 

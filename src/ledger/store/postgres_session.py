@@ -20,17 +20,25 @@ from ledger.store import (
     GuardConflict,
     KeyConflict,
     Receipt,
-    Reservation,
     ReservationConflict,
     VersionConflict,
 )
-from ledger.store.postgres_connections import TROUBLE, Connection, check, connect
+from ledger.store.postgres_connections import (
+    Connection,
+    connected,
+    sentence,
+    unavailable,
+    went_away,
+)
 from ledger.store.sealing import SealedAppend, moment
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
-FORGET_EVERY: Final = 1_000
-"""Batches between two looks for idempotency keys that hold no longer."""
+FORGET_AFTER: Final = 500
+"""Appends between two looks for idempotency keys that hold no longer."""
 FORGET_MAX: Final = 1_000
+"""How many are forgotten at a time: more than came, so that they never pile up."""
+PAUSE_S: Final = 0.2
+"""How long after a failed attempt to connect everything is refused without another."""
 
 _LISTS: Final = (
     ("integer", "text", "bigint", "text", "bytea", "bytea", "bytea"),  # events
@@ -46,6 +54,13 @@ _CALL: Final = (
 )
 _FORGET: Final = b"SELECT ledger.forget_keys(%b::bigint, %b::integer)"
 
+POISON: Final = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,  # an index entry that is too large, say
+)
+"""What one wish is to blame for; whatever else the database says is trouble of its own."""
+
 Rows = list[tuple[Any, ...]]
 _log = logging.getLogger("ledger.store")
 
@@ -53,13 +68,16 @@ _log = logging.getLogger("ledger.store")
 class PostgresSession:
     """The writer's connection."""
 
-    def __init__(self, conninfo: str, place: str, idempotency_days: int) -> None:
+    def __init__(self, conninfo: str, place: str, idempotency_days: int, timeout_s: float) -> None:
         """Connect at the first batch."""
         self._conninfo = conninfo
+        self._timeout_s = timeout_s
         self._place = place
         self._key_life_us = idempotency_days * DAY_US
         self._connection: Connection | None = None
-        self._batches = 0
+        self._until_forgetting = 0
+        self._no_attempt_before = 0.0
+        self._why_none: errors.Refusal = errors.StoreUnavailable()
         self.position = 0
 
     @property
@@ -73,22 +91,25 @@ class PostgresSession:
 
     def begin(self) -> None:
         """Connect if need be; the call itself is the transaction."""
-        if self._connection is None or self._connection.closed:
-            connection = connect(self._conninfo)
-            try:
-                check(connection, self._place)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+        if self._connection is not None and not went_away(self._connection):
+            return
+        self.reopen()
+        if time.monotonic() < self._no_attempt_before:
+            raise self._why_none
+        try:
+            self._connection = connected(self._conninfo, self._place, self._timeout_s)
+        except errors.Refusal as why:
+            self._no_attempt_before = time.monotonic() + PAUSE_S
+            self._why_none = why
+            raise
 
     def commit(self) -> None:
-        """Do nothing: the call was its own transaction."""
-        self._batches += 1
-        if self._batches % FORGET_EVERY == 0:
+        """Do nothing: the call was its own transaction.  Now and then forget old keys."""
+        if self._until_forgetting <= 0:
+            self._until_forgetting = FORGET_AFTER
             # The batch stands already, so nothing that fails here may fail it.
             with contextlib.suppress(psycopg.Error):
-                self.connection.execute(_FORGET, (self._since(), FORGET_MAX))
+                self.connection.execute(_FORGET, (self._key_life_us, FORGET_MAX))
 
     def rollback(self) -> None:
         """Do nothing: a call that fails has undone itself."""
@@ -105,9 +126,7 @@ class PostgresSession:
 
     def is_trouble(self, error: Exception) -> bool:
         """Whether the database failed rather than one wish."""
-        poison = psycopg.errors.ProgramLimitExceeded  # an index entry that is too large, say
-        kinds = (*TROUBLE, psycopg.errors.InsufficientPrivilege, errors.Refusal)
-        return isinstance(error, kinds) and not isinstance(error, poison)
+        return isinstance(error, (psycopg.Error, errors.Refusal)) and not isinstance(error, POISON)
 
     def is_undone(self, error: Exception) -> bool:
         """Whether nothing can have been carried out: not so if the connection broke in the call."""
@@ -165,14 +184,25 @@ class PostgresSession:
             for kinds, rows in zip(_LISTS, gathered, strict=True)
             for column in (map(list, zip(*rows, strict=True)) if rows else [[] for _ in kinds])
         ]
-        answered = self.connection.execute(
-            _CALL, (len(wishes), self._since(), dense, *given), binary=True
-        ).fetchall()
+        connection = self.connection
+        try:
+            answered = connection.execute(
+                _CALL, (len(wishes), self._key_life_us, dense, *given), binary=True
+            ).fetchall()
+        except POISON:
+            raise
+        except psycopg.Error as trouble:
+            if not connection.closed:
+                raise unavailable(trouble, self._place) from trouble
+            message = (
+                f"The connection to the database at {self._place} broke in the middle of an append "
+                f"({sentence(trouble)}). Whether it was written is not known: try it again with "
+                "the same Idempotency-Key."
+            )
+            raise errors.StoreUnavailable(message) from trouble
+        self._until_forgetting -= len(wishes)
         self.position = max([self.position, *(row[4] for row in answered if row[4])])
         return answered
-
-    def _since(self) -> int:
-        return time.time_ns() // 1_000 - self._key_life_us
 
 
 def _gathered(wishes: Iterable[SealedAppend]) -> list[Rows]:
@@ -188,7 +218,9 @@ def _gathered(wishes: Iterable[SealedAppend]) -> list[Rows]:
             (n, str(e.originator_id), e.originator_version, e.topic, e.state, salt, commitment)
             for e, salt, commitment in wish.events
         ]
-        documents += [(n, d.view, d.id, d.version, d.body) for d in append.documents]
+        # Of several states of a document the last is what stands.
+        last = {(d.view, d.id): d for d in append.documents}
+        documents += [(n, d.view, d.id, d.version, d.body) for d in last.values()]
         reservations += [(n, r.kind, r.value, r.owner) for r in append.reservations]
         guards += [(n, stream, version) for stream, version in append.guards]
         artifacts += [(n, a.digest, a.size_bytes) for a in append.artifacts]
@@ -207,9 +239,13 @@ def _answer(wish: SealedAppend, row: tuple[Any, ...]) -> Receipt | Exception:
         case "key":
             return KeyConflict(key.key if key else "")
         case "guard":
-            return GuardConflict()
+            return GuardConflict(stream)
         case "reserved":
-            wanted = next(r for r in wish.append.reservations if (r.kind, r.value) == (kind, value))
-            return ReservationConflict(Reservation(kind, value, wanted.owner), owner)
+            wanted = next(
+                r
+                for r in wish.append.reservations
+                if (r.kind, r.value) == (kind, value) and r.owner != owner
+            )
+            return ReservationConflict(wanted, owner)
         case _:
-            return VersionConflict(str(wish.append.events[-1].originator_id))
+            return VersionConflict(stream)

@@ -47,16 +47,34 @@ class SealedAppend:
 
 
 def ready(append: Append) -> SealedAppend:
-    """Return an append with its events sealed; raises ValueError for a name that holds a NUL."""
+    """Return an append with its events sealed.
+
+    Raises ValueError for one without events and for a name that holds a NUL.
+    """
+    if not append.events:
+        raise ValueError("an append holds no event")
     names = [str(event.originator_id) for event in append.events]
     names += [stream for stream, _version in append.guards]
     names += [text for r in append.reservations for text in (r.kind, r.value)]
+    names += [text for d in append.documents for text in (d.view, d.id)]
+    names += [artifact.digest for artifact in append.artifacts]
     if append.idempotency is not None:
         names += [append.idempotency.actor, append.idempotency.key]
     if any("\0" in name for name in names):
         # SQLite's JSON ends a text there and PostgreSQL takes none, so names would be confused.
         raise ValueError("a name in an append holds a NUL character")
     return SealedAppend(append, tuple(map(sealed, append.events)))
+
+
+def findable(name: str) -> bool:
+    """Whether a name can be in a database at all: it holds no NUL and is whole Unicode."""
+    return "\0" not in name and (name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name))
+
+
+def made_before(at: datetime) -> str:
+    """Return what sorts after every identifier (UUIDv7) made before a moment."""
+    text = f"{microseconds(at) // 1_000:012x}"
+    return f"{text[:8]}-{text[8:]}"
 
 
 def replayed(key: IdempotencyKey, fingerprint: str, receipt: Receipt) -> Receipt:

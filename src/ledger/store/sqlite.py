@@ -19,6 +19,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -36,7 +37,15 @@ from eventsourcing.persistence import (
 
 from ledger.store import Append, IdempotencyKey, LogRow, Observer, Receipt, StoredDocument
 from ledger.store.migrations import steps
-from ledger.store.sealing import microseconds, moment, ready, replayed, sealed
+from ledger.store.sealing import (
+    findable,
+    made_before,
+    microseconds,
+    moment,
+    ready,
+    replayed,
+    sealed,
+)
 from ledger.store.sqlite_files import APPLICATION_ID, Readers, check, connect, version
 from ledger.store.sqlite_session import DAY_US, SQLiteSession
 from ledger.store.subscription import CommitSubscription
@@ -45,6 +54,8 @@ from ledger.vocabulary import new_record_id, now
 
 PAGE: Final = 1_000
 FRESH_CHUNK: Final = 500
+STAGED_FOR: Final = timedelta(days=1)
+"""How old staged documents have to be to be the leftovers of a process that was killed."""
 STREAM_AT_ONCE: Final = 200
 """Rows of a stream that are read on the event loop; longer ones are read in a thread."""
 
@@ -134,6 +145,7 @@ class SQLiteStore(ApplicationRecorder):
     def replace_documents(self, view: str, fresh: Iterable[StoredDocument], upto: int) -> None:
         """Swap a view for freshly folded documents, in one short transaction at the end."""
         rebuild = new_record_id()
+        left = made_before(now() - STAGED_FOR)
         stream = iter(fresh)
         try:
             # Staged by the writer a little at a time, so that appends find their way in between.
@@ -141,7 +153,7 @@ class SQLiteStore(ApplicationRecorder):
                 self._writer.submit(partial(self._session.stage, rebuild, chunk)).result()
             self._writer.submit(partial(self._session.swap, rebuild, view, upto)).result()
         finally:
-            self._writer.submit(partial(self._session.unstage, rebuild)).result()
+            self._writer.submit(partial(self._session.unstage, rebuild, left)).result()
 
     def subscribe_commits(self, wake: Callable[[int], None]) -> None:
         """Call ``wake(position)`` after each commit of this process."""
@@ -156,14 +168,14 @@ class SQLiteStore(ApplicationRecorder):
 
     async def document(self, view: str, id_: str) -> StoredDocument | None:
         """Return the current document of a view, or None."""
-        rows = self._read(
+        rows = self._look_up(
             f"SELECT {_DOCUMENT} FROM documents WHERE view = ? AND id = ?", (view, id_)
         )
         return _document_row(rows[0]) if rows else None
 
     async def owner(self, kind: str, value: str) -> str | None:
         """Return the stream that holds a reserved name, or None."""
-        rows = self._read(
+        rows = self._look_up(
             "SELECT owner FROM reservations WHERE kind = ? AND value = ?", (kind, value)
         )
         return rows[0][0] if rows else None
@@ -173,7 +185,7 @@ class SQLiteStore(ApplicationRecorder):
         rows = self._read(
             f"SELECT {_DOCUMENT} FROM documents WHERE view = ? AND id IN "
             "(SELECT value FROM json_each(?))",
-            (view, json.dumps(list(ids))),
+            (view, json.dumps([*filter(findable, ids)])),
         )
         return {row[0]: _document_row(row) for row in rows}
 
@@ -183,11 +195,11 @@ class SQLiteStore(ApplicationRecorder):
             "SELECT value, owner FROM reservations WHERE kind = ? AND value IN "
             "(SELECT value FROM json_each(?))"
         )
-        return dict(self._read(query, (kind, json.dumps(list(values)))))
+        return dict(self._read(query, (kind, json.dumps([*filter(findable, values)]))))
 
     async def artifact(self, digest: str) -> int | None:
         """Return the size in bytes of an artifact that the log names, or None."""
-        rows = self._read("SELECT size_bytes FROM artifacts WHERE digest = ?", (digest,))
+        rows = self._look_up("SELECT size_bytes FROM artifacts WHERE digest = ?", (digest,))
         return rows[0][0] if rows else None
 
     async def answered(self, idempotency: IdempotencyKey) -> Receipt | None:
@@ -213,7 +225,12 @@ class SQLiteStore(ApplicationRecorder):
             rows += await asyncio.to_thread(self._rows_of, originator_id, rows[-1][3], left)
         return [_log_row(row) for row in rows]
 
+    def _look_up(self, statement: str, names: tuple[str, ...]) -> list[Any]:
+        return self._read(statement, names) if all(map(findable, names)) else []
+
     def _rows_of(self, originator_id: str, after: int, limit: int) -> list[Any]:
+        if not findable(originator_id):
+            return []
         return self._read(
             f"SELECT {_ROW} FROM events WHERE originator_id = ? AND originator_version > ? "
             "ORDER BY originator_version LIMIT ?",
@@ -225,6 +242,14 @@ class SQLiteStore(ApplicationRecorder):
         return self.max_notification_id() or 0
 
     # ------------------------------------------------------------ reads in bulk
+
+    def head(self) -> int:
+        """Return the position of the last event, 0 for an empty log."""
+        return self.max_notification_id() or 0
+
+    def rows_of(self, originator_id: str, after: int = 0) -> list[LogRow]:
+        """Return the rows of one stream with a version above ``after``, in order."""
+        return [_log_row(row) for row in self._rows_of(originator_id, after, -1)]
 
     def rows(self, after: int = 0, upto: int | None = None, page: int = PAGE) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""

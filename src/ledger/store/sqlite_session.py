@@ -30,9 +30,10 @@ from ledger.store.sealing import Sealed, SealedAppend, microseconds, moment, rep
 from ledger.store.sqlite_files import connect
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
-FORGET_EVERY: Final = 1_000
-"""Batches between two looks for idempotency keys that hold no longer."""
+FORGET_AFTER: Final = 500
+"""Appends between two looks for idempotency keys that hold no longer."""
 FORGET_MAX: Final = 1_000
+"""How many are forgotten at a time: more than came, so that they never pile up."""
 
 ROWS_MAX: Final = 64
 """Rows in one INSERT: few texts to prepare, and far from SQLite's limit of bound values."""
@@ -95,7 +96,7 @@ class SQLiteSession:
         """Open the writer's connection."""
         self._path = path
         self._key_life_us = idempotency_days * DAY_US
-        self._batches = 0
+        self._until_forgetting = 0
         self.connection = connect(path)
         self.position = 0
         self.recorded_at = 0
@@ -113,8 +114,8 @@ class SQLiteSession:
 
     def commit(self) -> None:
         """Commit; in WAL with full synchronisation the batch is then on the disk."""
-        self._batches += 1
-        if self._batches % FORGET_EVERY == 0:
+        if self._until_forgetting <= 0:
+            self._until_forgetting = FORGET_AFTER
             self.connection.execute(
                 "DELETE FROM idempotency WHERE rowid IN "
                 "(SELECT rowid FROM idempotency WHERE recorded_at < ? LIMIT ?)",
@@ -182,6 +183,7 @@ class SQLiteSession:
     def _append(self, wishes: Sequence[SealedAppend]) -> list[Receipt | Exception]:
         """Judge appends in order and write those that are taken; what cannot be stored raises."""
         known, rows = self._look_up(wishes), _Rows()
+        self._until_forgetting -= len(wishes)
         answers: list[Receipt | Exception] = []
         for wish in wishes:
             try:
@@ -287,9 +289,11 @@ class SQLiteSession:
             (view, view, rebuild, upto),
         )
 
-    def unstage(self, rebuild: str) -> None:
-        """Let go of staged documents."""
-        self.connection.execute("DELETE FROM fresh_documents WHERE rebuild = ?", (rebuild,))
+    def unstage(self, rebuild: str, before: str) -> None:
+        """Let go of staged documents, and of what was staged before a time and left behind."""
+        self.connection.execute(
+            "DELETE FROM fresh_documents WHERE rebuild = ? OR rebuild < ?", (rebuild, before)
+        )
 
     # ------------------------------------------------------------ what is known
 
@@ -330,7 +334,7 @@ def _after(append: Append, known: _Known) -> tuple[dict[str, int], dict[tuple[st
     owners: dict[tuple[str, str], str] = {}
     for wanted in append.reservations:
         name = (wanted.kind, wanted.value)
-        holder = owners.get(name) or known.owners.get(name)
+        holder = owners.get(name, known.owners.get(name))
         if holder is None:
             owners[name] = wanted.owner
         elif holder != wanted.owner:

@@ -70,10 +70,20 @@ class _Wish:
 class Writer:
     """One thread that carries out queued work in batches, one commit per batch."""
 
-    def __init__(self, session: Session, queue_max: int, observe: Observer | None = None) -> None:
-        """Start the thread; each of ``woken`` is called with the position after a commit."""
+    def __init__(
+        self,
+        session: Session,
+        queue_max: int,
+        observe: Observer | None = None,
+        patience_s: float | None = None,
+    ) -> None:
+        """Start the thread; each of ``woken`` is called with the position after a commit.
+
+        What has waited longer than ``patience_s`` is refused and not carried out.
+        """
         self.woken: list[Callable[[int], None]] = []
         self._observe = observe
+        self._patience_s = patience_s
         self._session = session
         self._queue: queue.Queue[_Wish | None] = queue.Queue(queue_max)
         self._closing = threading.Lock()
@@ -120,6 +130,7 @@ class Writer:
                     last = self._take(wishes, self._queue.get_nowait())
                 except queue.Empty:
                     break
+            wishes = self._patient(wishes)
             if wishes:
                 count = self._session.together([wish.work for wish in wishes])
                 batch, wishes = wishes[:count], wishes[count:]
@@ -130,6 +141,17 @@ class Writer:
         if wish is not None:
             wishes.append(wish)
         return wish is None
+
+    def _patient(self, wishes: list[_Wish]) -> list[_Wish]:
+        """Return the wishes that have not waited too long, and refuse the others."""
+        if self._patience_s is None:
+            return wishes
+        oldest = time.perf_counter() - self._patience_s
+        for wish in wishes:
+            if wish.since < oldest:
+                message = "The append has waited too long for the database; it was not written."
+                wish.future.set_exception(errors.StoreUnavailable(message))
+        return [wish for wish in wishes if wish.since >= oldest]
 
     def _timed(self, batch: list[_Wish]) -> None:
         began = time.perf_counter()

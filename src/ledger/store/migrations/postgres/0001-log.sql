@@ -69,10 +69,10 @@ CREATE TABLE ledger.artifacts (
 
 -- Append a batch.  Appends are numbered from 1; every list says for each row to which append it
 -- belongs.  No two appends of a batch touch the same stream, name or key, so each is judged by what
--- the database holds.  ``p_since`` is the oldest recorded_at at which an idempotency key holds;
+-- the database holds.  Idempotency keys hold for ``p_life`` microseconds by the database's clock;
 -- unless ``p_dense``, versions have to be new in their stream, not to follow on one another.
 CREATE FUNCTION ledger.append(
-    p_count integer, p_since bigint, p_dense boolean,
+    p_count integer, p_life bigint, p_dense boolean,
     e_append integer[], e_stream text[], e_version bigint[], e_topic text[],
     e_state bytea[], e_salt bytea[], e_commitment bytea[],
     d_append integer[], d_view text[], d_id text[], d_version bigint[], d_body bytea[],
@@ -109,32 +109,37 @@ BEGIN
             AS k (append, actor, key, fingerprint)
         CROSS JOIN LATERAL (
             SELECT * FROM ledger.idempotency AS i
-            WHERE i.actor = k.actor AND i.key = k.key AND i.recorded_at >= p_since OFFSET 0
+            WHERE i.actor = k.actor AND i.key = k.key AND i.recorded_at >= v_recorded_at - p_life OFFSET 0
         ) AS i
     ), moved AS (
-        SELECT DISTINCT g.append FROM unnest(g_append, g_stream, g_version)
-            AS g (append, stream, version)
+        SELECT DISTINCT ON (g.append) g.append, g.stream
+        FROM unnest(g_append, g_stream, g_version)
+            WITH ORDINALITY AS g (append, stream, version, number)
         WHERE g.version <> coalesce((
             SELECT max(e.originator_version) FROM ledger.events AS e
             WHERE e.originator_id = g.stream), 0)
+        ORDER BY g.append, g.number
     ), counted AS (
-        SELECT append, stream, version,
+        SELECT append, stream, version, number,
             row_number() OVER (PARTITION BY append, stream ORDER BY number) AS nth
         FROM given
     ), stale AS (
-        SELECT DISTINCT append FROM counted
+        SELECT DISTINCT ON (append) append, stream FROM counted
         WHERE p_dense AND version <> nth + coalesce((
             SELECT max(e.originator_version) FROM ledger.events AS e
             WHERE e.originator_id = counted.stream), 0)
-    ), taken AS (
-        SELECT DISTINCT ON (r.append) r.append, r.kind, r.value, held.owner
+        ORDER BY append, number
+    ), wanted AS MATERIALIZED (
+        SELECT r.*, coalesce(
+            (SELECT h.owner FROM ledger.reservations AS h
+            WHERE h.kind = r.kind AND h.value = r.value),
+            first_value(r.owner) OVER (PARTITION BY r.append, r.kind, r.value ORDER BY r.number)
+        ) AS holder
         FROM unnest(r_append, r_kind, r_value, r_owner)
             WITH ORDINALITY AS r (append, kind, value, owner, number)
-        CROSS JOIN LATERAL (
-            SELECT * FROM ledger.reservations AS h
-            WHERE h.kind = r.kind AND h.value = r.value AND h.owner <> r.owner OFFSET 0
-        ) AS held
-        ORDER BY r.append, r.number
+    ), taken AS (
+        SELECT DISTINCT ON (append) append, kind, value, holder FROM wanted
+        WHERE owner <> holder ORDER BY append, number
     ), judged AS MATERIALIZED (
         SELECT n AS append, CASE
             WHEN answered.same THEN 'replayed'
@@ -143,8 +148,9 @@ BEGIN
             WHEN stale.append IS NOT NULL THEN 'version'
             WHEN taken.append IS NOT NULL THEN 'reserved'
             ELSE 'appended' END AS outcome,
-            answered.originator_id, answered.version, answered.position, answered.recorded_at,
-            taken.kind, taken.value, taken.owner
+            coalesce(answered.originator_id, moved.stream, stale.stream) AS originator_id,
+            answered.version, answered.position, answered.recorded_at,
+            taken.kind, taken.value, taken.holder AS owner
         FROM generate_series(1, p_count) AS n
         LEFT JOIN answered ON answered.append = n
         LEFT JOIN moved ON moved.append = n
@@ -174,9 +180,7 @@ BEGIN
             position = excluded.position, recorded_at = excluded.recorded_at, body = excluded.body
     ), put_reservations AS (
         INSERT INTO ledger.reservations
-        SELECT r.kind, r.value, r.owner
-        FROM unnest(r_append, r_kind, r_value, r_owner) AS r (append, kind, value, owner)
-        JOIN last USING (append)
+        SELECT kind, value, owner FROM wanted JOIN last USING (append)
         ON CONFLICT DO NOTHING
     ), put_keys AS (
         INSERT INTO ledger.idempotency
@@ -190,8 +194,10 @@ BEGIN
     ), put_artifacts AS (
         INSERT INTO ledger.artifacts
         SELECT a.digest, a.size_bytes, last.position
-        FROM unnest(a_append, a_digest, a_size) AS a (append, digest, size_bytes)
+        FROM unnest(a_append, a_digest, a_size)
+            WITH ORDINALITY AS a (append, digest, size_bytes, number)
         JOIN last USING (append)
+        ORDER BY a.number
         ON CONFLICT DO NOTHING
     ), told AS (
         SELECT pg_notify('ledger_log', (v_position + count(*))::text) FROM placed
@@ -219,32 +225,45 @@ CREATE UNLOGGED TABLE ledger.fresh_documents (
 );
 
 -- Put freshly folded documents in the place of those written up to a position; what later appends
--- wrote is newer and stays.  Only documents that differ are written.
-CREATE FUNCTION ledger.swap_documents(p_rebuild text, p_view text, p_upto bigint)
+-- wrote is newer and stays.  What differs is found first, and only then is the ordering lock taken.
+CREATE FUNCTION ledger.swap_documents(p_rebuild text, p_view text, p_upto bigint, p_count bigint)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v_gone text[];
 BEGIN
+    -- A server that restarted, or another that took over, has forgotten an unlogged table.
+    IF p_count <> (SELECT count(*) FROM ledger.fresh_documents WHERE rebuild = p_rebuild) THEN
+        RAISE EXCEPTION 'the freshly folded documents were lost on the way'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    v_gone := ARRAY(
+        SELECT d.id FROM ledger.documents AS d
+        WHERE d.view = p_view AND d.position <= p_upto AND NOT EXISTS (
+            SELECT 1 FROM ledger.fresh_documents AS f WHERE f.rebuild = p_rebuild AND f.id = d.id));
+    DELETE FROM ledger.fresh_documents AS f USING ledger.documents AS d
+    WHERE f.rebuild = p_rebuild AND d.view = p_view AND d.id = f.id
+        AND (d.version, d.position, d.recorded_at, d.body)
+            IS NOT DISTINCT FROM (f.version, f.position, f.recorded_at, f.body);
     PERFORM 1 FROM ledger.head FOR UPDATE;
     DELETE FROM ledger.documents AS d
-    WHERE d.view = p_view AND d.position <= p_upto AND NOT EXISTS (
-        SELECT 1 FROM ledger.fresh_documents AS f WHERE f.rebuild = p_rebuild AND f.id = d.id);
+    WHERE d.view = p_view AND d.position <= p_upto AND d.id = ANY (v_gone);
     INSERT INTO ledger.documents AS d (view, id, version, position, recorded_at, body)
     SELECT p_view, f.id, f.version, f.position, f.recorded_at, f.body
-    FROM ledger.fresh_documents AS f
-    LEFT JOIN ledger.documents AS live ON live.view = p_view AND live.id = f.id
-    WHERE f.rebuild = p_rebuild AND (live.id IS NULL OR live.position <= p_upto)
-        AND (live.id IS NULL OR (live.version, live.position, live.recorded_at, live.body)
-            IS DISTINCT FROM (f.version, f.position, f.recorded_at, f.body))
+    FROM ledger.fresh_documents AS f WHERE f.rebuild = p_rebuild
     ON CONFLICT (view, id) DO UPDATE SET version = excluded.version,
-        position = excluded.position, recorded_at = excluded.recorded_at, body = excluded.body;
+        position = excluded.position, recorded_at = excluded.recorded_at, body = excluded.body
+    WHERE d.position <= p_upto;
+    DELETE FROM ledger.fresh_documents AS f WHERE f.rebuild = p_rebuild;
 END
 $$;
 
--- Forget idempotency keys that hold no longer, some at a time.
-CREATE FUNCTION ledger.forget_keys(p_since bigint, p_limit integer)
+-- Forget idempotency keys that are older than ``p_life`` microseconds, some at a time.
+CREATE FUNCTION ledger.forget_keys(p_life bigint, p_limit integer)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM ledger.idempotency WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM ledger.idempotency WHERE recorded_at < p_since LIMIT p_limit
-        FOR UPDATE SKIP LOCKED));
+        SELECT ctid FROM ledger.idempotency
+        WHERE recorded_at < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - p_life
+        LIMIT p_limit FOR UPDATE SKIP LOCKED));
 $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC;
