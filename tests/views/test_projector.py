@@ -98,7 +98,6 @@ class Scene:
 
     def close(self) -> None:
         self.projector.stop()
-        self.reader.close()
         self.views.close()
         self.store.close()
 

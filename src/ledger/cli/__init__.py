@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(running.init)
 app.command()(running.serve)
+app.command()(running.project)
 app.add_typer(intake.app, name="import")
 app.command()(reading.show)
 app.command()(reading.history)

@@ -35,6 +35,9 @@ class Basis(StrEnum):
 
 def _let_views_follow(opened: Service, position: int) -> None:
     """Derive every view anew; if this is cut short, whichever process comes next goes on."""
+    # Where nobody keeps the views up to date, it is done here.
+    if opened.projector.lead():
+        opened.projector.catch_up()
     with console.progress("deriving the views anew", len(ROLL_CALL)) as told:
         for number, view in enumerate(ROLL_CALL, start=1):
             while not opened.projector.wait(view, position, PATIENCE_S):

@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import socket
+import threading
 import time
 from contextlib import suppress
 from typing import Annotated, Final
@@ -18,7 +19,7 @@ import uvicorn
 
 from ledger import errors, logs, service
 from ledger.cli import console, given
-from ledger.settings import LogFormat
+from ledger.settings import LogFormat, ProjectorPlace
 from ledger.worker import Poison
 from projections import ROLL_CALL
 from projections.sqlite import Overtaken, ViewsBusy
@@ -101,6 +102,18 @@ class _Server(uvicorn.Server):
             host, port = listening.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             console.say(f"Serving the ledger at http://{shown}:{port} (Ctrl-C stops it)")
+
+
+def project() -> None:
+    """Keep the views up to date until Ctrl-C; of any number that run, one works."""
+    settings = given.settings()
+    logs.set_up(as_json=settings.log_format is LogFormat.JSON, access=False)
+    alone = settings.model_copy(update={"projector": ProjectorPlace.APART})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), service.Service(alone) as opened:
+        opened.projector.start(yielding=0.0)
+        console.say(f"Keeping the views of {settings.database_shown} up to date (Ctrl-C stops it)")
+        threading.Event().wait()
 
 
 def rebuild(

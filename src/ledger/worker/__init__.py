@@ -16,14 +16,23 @@ from ledger.store import LogRow, Store, StoredDocument
 from ledger.worker.history import Histories, Poison, Progress, Reader
 from projections import ROLL_CALL, public_view
 from projections.table import Checkpoint
+from projections.table import Standing as Written
 from projections.views import Overtaken, Views, ViewsBusy, ViewsClosed, ViewsUnavailable
 
 __all__ = ["BATCH", "Poison", "Progress", "Projector", "ProjectorStopped", "Standing"]
 
 BATCH: Final = 1_000
 POLL_S: Final = 1.0
-PASSING: Final = (ViewsBusy, ViewsUnavailable, Overtaken, errors.Unavailable, OSError)
+AWAY: Final = (ViewsUnavailable, errors.Unavailable, OSError)
+"""A database that is away: every view waits, and looks again after a while."""
+PASSING: Final = (ViewsBusy, Overtaken, *AWAY)
 """Troubles that say nothing about an event: the same step may succeed later."""
+PAUSE_S: Final = 0.1
+PAUSE_S_MAX: Final = 5.0
+"""How long it waits for a database that is away: at first, and at most."""
+LOOK_S: Final = 0.005
+LOOK_S_MAX: Final = 0.05
+"""How long it waits between two looks at what another process has done: at first, and at most."""
 
 _log = logging.getLogger("ledger.worker")
 
@@ -43,8 +52,9 @@ class ProjectorStopped(Exception):
 class Projector:
     """Feeds the projections: by batches while it follows the log, by rebuilding when facts change.
 
-    Made to run once per views file.  Several processes at once do no harm (a checkpoint only moves
-    forward, and a swap checks it), but the same work is done several times.
+    Any number of processes may start one: the views say who leads, and the others wait to take
+    over, which they try every ``poll_s`` seconds.  Even two that believe to lead do no harm: a
+    checkpoint only moves forward, and a swap checks it.
     """
 
     def __init__(
@@ -60,6 +70,8 @@ class Projector:
         self._views = views
         self._roll_call = roll_call
         self._poll_s = poll_s
+        self._yielding = 0.0
+        self._leading = False
         self._stepping = threading.Lock()
         self._reader = Reader(store)
         self._histories = Histories(self._reader)
@@ -73,8 +85,13 @@ class Projector:
 
     # ------------------------------------------------------------ the thread
 
-    def start(self) -> None:
-        """Follow the log from now on, in a thread of its own."""
+    def start(self, *, yielding: float = 1.0) -> None:
+        """Follow the log from now on, in a thread of its own.
+
+        After each batch it rests for ``yielding`` times as long as the batch took: 1 where appends
+        share the process, 0 in a process of its own.
+        """
+        self._yielding = yielding
         self._store.subscribe_commits(lambda _position: self._wake.set())
         self._thread.start()
 
@@ -86,25 +103,46 @@ class Projector:
             self._moved.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-        self._reader.close()
 
     def _work(self) -> None:
+        pause = PAUSE_S
         while not self._stopping.is_set():
             # Cleared before looking: a commit that lands while we look wakes us once more.
             self._wake.clear()
             began = time.monotonic()
             try:
-                moved = self.step()
+                leading = self.lead()
+                moved = leading and self.step()
             except (ViewsClosed, ProjectorStopped):
                 return
-            except Exception:  # noqa: BLE001 - the thread outlives a store that is away for a while
+            except AWAY as trouble:
+                if pause == PAUSE_S:
+                    _log.warning("The views wait: %s", trouble)
+                self._leading = False
+                self._stopping.wait(pause)
+                pause = min(2 * pause, PAUSE_S_MAX)
+                continue
+            except Exception:  # noqa: BLE001 - the thread outlives whatever it is
                 _log.exception("The projector could not take a step; it tries again.")
-                moved = False
+                self._stopping.wait(PAUSE_S_MAX)
+                continue
+            if pause > PAUSE_S:
+                _log.info("The views go on.")
+                pause = PAUSE_S
             if moved:
-                # Half of the time belongs to the appends that share this process.
-                self._stopping.wait(time.monotonic() - began)
-            else:
+                self._stopping.wait((time.monotonic() - began) * self._yielding)
+            elif leading:
                 self._wake.wait(self._poll_s)
+            else:
+                self._stopping.wait(self._poll_s)
+
+    def lead(self) -> bool:
+        """Become the one that keeps the views up to date, if no other process is; True if so."""
+        leading = self._views.try_lead()
+        if leading and not self._leading:
+            _log.info("This process keeps the views up to date.")
+        self._leading = leading
+        return leading
 
     # ------------------------------------------------------------ following
 
@@ -129,6 +167,8 @@ class Projector:
         before = self._views.checkpoint(name)
         try:
             after = self._taken(name, before)
+        except AWAY:
+            raise
         except PASSING as trouble:
             # Overtaken is good news: another process has just swapped in the same view.
             level = logging.INFO if isinstance(trouble, Overtaken) else logging.WARNING
@@ -138,6 +178,7 @@ class Projector:
             raise
         except Exception as trouble:  # noqa: BLE001 - whatever it is, it stops this view alone
             _log.error("%s is stopped: %s", name, trouble)
+            self._views.report(name, str(trouble))
             self._stands(name, self._views.checkpoint(name).position, str(trouble))
             return False
         self._stands(name, self._head if name == public_view.NAME else after.position, None)
@@ -201,13 +242,13 @@ class Projector:
             if progress is not None:
                 progress(done, total)
 
-        with Reader(self._store) as reader:
-            if name == public_view.NAME:
-                self._replace_documents(reader, told)
-            else:
-                while not self._refill(projection, reader, told):
-                    pass
-            self._head = max(self._head, reader.position())
+        reader = self._reader
+        if name == public_view.NAME:
+            self._replace_documents(reader, told)
+        else:
+            while not self._refill(projection, reader, told):
+                pass
+        self._head = max(self._head, reader.position())
         self._stands(name, self._views.checkpoint(name).position, None)
         self._wake.set()
 
@@ -254,16 +295,43 @@ class Projector:
     def wait(self, name: str, position: int, timeout: float) -> bool:
         """Wait until a view has reached a position; False after ``timeout`` seconds, or if stopped.
 
+        Whoever keeps the views up to date: where it is not this process, its checkpoints tell.
         Raises KeyError for an unknown view.
         """
+        deadline = time.monotonic() + timeout
+        pause = LOOK_S
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            with self._moved:
+                self._moved.wait_for(
+                    lambda: self._settled(name, position),
+                    left if self._leading else min(left, pause),
+                )
+                if self._settled(name, position):
+                    return self._standing[name]["position"] >= position
+                leading = self._leading
+            if not leading:
+                found = self._written(name, position)
+                if found is not None:
+                    return found
+            if self._stopping.is_set() or time.monotonic() >= deadline:
+                return False
+            pause = min(2 * pause, LOOK_S_MAX)
 
-        def settled() -> bool:
-            stopped = self._standing[name]["error"] is not None or self._stopping.is_set()
-            return stopped or self._standing[name]["position"] >= position
+    def _settled(self, name: str, position: int) -> bool:
+        standing = self._standing[name]
+        return standing["position"] >= position or (self._leading and standing["error"] is not None)
 
-        with self._moved:
-            self._moved.wait_for(settled, timeout)
-            return self._standing[name]["position"] >= position
+    def _written(self, name: str, position: int) -> bool | None:
+        """Return whether a view is there by its checkpoint; None if that is still to come."""
+        written = self._views.standings().get(name, Written())
+        if written.error is not None:
+            return False
+        if name != public_view.NAME:
+            return written.checkpoint.position >= position or None
+        # Its documents are written with the appends, and derived anew when the facts change.
+        needed = self._reader.in_force(position).version
+        return written.checkpoint.in_force >= needed or None
 
     def status(self) -> dict[str, Standing]:
         """Return how every view stands."""

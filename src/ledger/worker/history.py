@@ -5,12 +5,10 @@ It only reads; a row that cannot be read or folded is named, never skipped.
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Final, Self, get_args
+from typing import Any, Final, get_args
 
 from ledger import governance
 from ledger.codec import decode
@@ -87,16 +85,15 @@ class History:
 
 
 class Reader:
-    """Reads the store from a thread of its own; closed by leaving ``with``."""
+    """Reads the log for whoever folds it."""
 
     def __init__(self, store: Store) -> None:
-        """Keep the store, and a loop for its coroutines."""
+        """Keep the store."""
         self._store = store
-        self._runner = asyncio.Runner()
 
     def position(self) -> int:
         """Return the position of the last event."""
-        return self._runner.run(self._store.position())
+        return self._store.head()
 
     def batch(self, after: int, limit: int) -> list[LogRow]:
         """Return the next rows of the log, at most ``limit``."""
@@ -104,7 +101,7 @@ class Reader:
 
     def stream(self, originator_id: str) -> list[LogRow]:
         """Return all rows of a stream."""
-        return self._runner.run(self._store.stream(originator_id))
+        return self._store.rows_of(originator_id)
 
     def in_force(self, upto: int) -> InForce:
         """Return the facts that were in force at a position."""
@@ -134,23 +131,6 @@ class Reader:
                 if before // PROGRESS_STEP != done // PROGRESS_STEP:
                     progress(done, upto)
         progress(upto, upto)
-
-    def close(self) -> None:
-        """Close the loop."""
-        self._runner.close()
-
-    def __enter__(self) -> Self:
-        """Return the reader."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the loop."""
-        self.close()
 
 
 class Histories:
