@@ -48,7 +48,7 @@ class Report:
 
     out: Path
     header: str
-    goals: list[str] = field(default_factory=list)
+    goals: list[tuple[str, str]] = field(default_factory=list)
     tables: dict[str, dict[str, list[Measured]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     extra: str = ""
@@ -79,10 +79,11 @@ class Report:
 
     def judge(self, goal: Goal, values: Sequence[float]) -> None:
         """Hold the median of some values against its bound."""
-        bound = f"{'≤' if goal.at_most else '≥'} {goal.bound:g}"
+        bound = f"{'≤' if goal.at_most else '≥'} {goal.bound:.4g}" if goal.bound else "0"
         verdict = "hit" if goal.met(statistics.median(values)) else "**missed**"
         shown = f"{ranged(values)}{f' {goal.unit}' if goal.unit else ''}"
-        self.goals.append(f"| {goal.id} | {goal.says} | {shown} | {bound} | {verdict} |")
+        line = f"| {goal.id} | {goal.says} | {shown} | {bound} | {verdict} |"
+        self.goals.append((goal.id, line))
         told(f"{goal.id}: {shown} (target {bound}: {verdict})")
         self.write()
 
@@ -108,7 +109,7 @@ class Report:
                 [
                     "| id | what | median (range) | target | |",
                     "|---|---|---|---|---|",
-                    *self.goals,
+                    *(line for _id, line in sorted(self.goals, key=lambda goal: _place(goal[0]))),
                     f"| - | failed requests, all arms | {self.failed} | 0 | {clean} |",
                 ]
             ),
@@ -122,6 +123,11 @@ class Report:
         self.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
+def _place(goal: str) -> int:
+    """Return where a figure stands in the table, whenever it was measured."""
+    return ("W", "R", "P", "H", "L", "g", "-").index(goal[0])
+
+
 def told(text: str) -> None:
     """Say how it goes."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
@@ -130,6 +136,8 @@ def told(text: str) -> None:
 def ranged(values: Sequence[float]) -> str:
     """Return a median with its range."""
     middle = statistics.median(values)
+    if not any(values):
+        return "0"
     shape = "{:,.0f}" if middle >= 100 else "{:,.1f}" if middle >= 20 else "{:,.2f}"
     shown = shape.format(middle)
     if len(values) == 1:

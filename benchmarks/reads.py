@@ -170,15 +170,18 @@ def _histories(bench: Bench, store: str, library: Library, server: Server) -> No
     (ours,) = library.by_length[LONGEST]
     with baseline("library", database) as plain, asking(server) as ask, asking(plain) as other:
 
-        def whole() -> None:
+        def whole() -> list[bytes]:
             path: str | None = f"/v1/records/{ours}/history?limit=1000"
-            events = 0
+            pages = []
             while path is not None:
                 answer = ask(path)
-                events += len(json.loads(answer.read())["items"])
+                pages.append(answer.read())
                 path = next_page(answer)
-            if events != LONGEST:
-                raise SystemExit(f"The history has {events} events, not {LONGEST}.")
+            return pages
+
+        events = sum(len(json.loads(page)["items"]) for page in whole())
+        if events != LONGEST:
+            raise SystemExit(f"The history has {events} events, not {LONGEST}.")
 
         arms: dict[str, Arm] = {
             "ledger serve, 10 pages of 1,000": lambda: _timed(whole),
