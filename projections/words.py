@@ -21,8 +21,9 @@ WORD_LENGTH_MAX: Final = 200
 BETWEEN: Final = "¶"
 """Stands between two texts, so that no phrase runs from one into the other; it is no word."""
 
-# Letters and digits of any script.
+# Letters and digits of any script; and what becomes of each sign of ASCII, which is much quicker.
 _WORD: Final = re.compile(r"[^\W_]+")
+_ASCII: Final = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 _LEXEMES: Final = (
     'CREATE TABLE {table} (rowid BIGINT PRIMARY KEY, words TEXT COLLATE "C" NOT NULL, '
     "lexemes TSVECTOR NOT NULL GENERATED ALWAYS AS (array_to_tsvector(array_remove("
@@ -32,12 +33,17 @@ _LEXEMES: Final = (
 
 def words(text: str) -> list[str]:
     """Return the words of a text in order: case, accents and ways of writing a letter are gone."""
-    if not text.isascii():
+    if text.isascii():
+        found = text.translate(_ASCII).split()
+    else:
         text = normalize("NFKD", text.casefold())
         for sign in set(text):
             if category(sign)[0] == "M":
                 text = text.replace(sign, "")
-    return [word[:WORD_LENGTH_MAX] for word in _WORD.findall(text.casefold())]
+        found = _WORD.findall(text.casefold())
+    if max(map(len, found), default=0) > WORD_LENGTH_MAX:
+        return [word[:WORD_LENGTH_MAX] for word in found]
+    return found
 
 
 def indexed(texts: Iterable[str | None]) -> str:

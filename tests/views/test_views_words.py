@@ -62,6 +62,11 @@ def test_latin_words_are_those_of_fts5(text: str) -> None:
     assert words(told) == found
 
 
+@given(st.text(st.characters(max_codepoint=0x7F)))
+def test_ascii_is_read_like_any_other_text(text: str) -> None:
+    assert [*words(text), "e"] == words(f"{text} é")
+
+
 LETTERS = st.sampled_from("aAbé\u0301ßﬁ1²_-./¶'\"*:&|!()<> \t\\%?漢字नि\ud800\0\U0001f600")
 SOME_TEXT = st.one_of(st.text(LETTERS, max_size=30), st.text(max_size=30))
 CORPORA = st.lists(SOME_TEXT, min_size=1, max_size=4)
