@@ -15,7 +15,7 @@ from ledger.vocabulary import ArtifactRole, Gate, Outcome, Status
 from projections.findings import Finding, Findings, Query
 from projections.rules import RULES
 from projections.rules.pages import names
-from projections.sqlite import Views
+from projections.sqlite import SQLiteViews
 from projections.table import Checkpoint
 from view_facts import (
     PAGE,
@@ -296,7 +296,7 @@ def test_names_of_benchmarks_are_told_from_words_with_hyphens() -> None:
 
 def test_findings_are_read_back_as_they_were_found(tmp_path: Path) -> None:
     record = one_record(*CASES["check-attacked-not-claim"][0])
-    with Views(tmp_path / "views", [Findings]) as views:
+    with SQLiteViews(tmp_path / "views", [Findings]) as views:
         views.apply(Findings, [record], Checkpoint(9, 1))
         findings = Findings(views)
         of_record = findings.of(record.record_id)
@@ -315,7 +315,7 @@ def test_findings_are_read_back_as_they_were_found(tmp_path: Path) -> None:
 
 def test_findings_are_paged_latest_first_and_back(tmp_path: Path) -> None:
     record = one_record(*CASES["check-attacked-not-claim"][0])
-    with Views(tmp_path / "views", [Findings]) as views:
+    with SQLiteViews(tmp_path / "views", [Findings]) as views:
         views.apply(Findings, [record], Checkpoint(9, 1))
         findings = Findings(views)
         whole = findings.page(Query())

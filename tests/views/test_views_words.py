@@ -47,7 +47,12 @@ def test_a_text_has_these_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
-@given(st.text(st.characters(categories=["Lu", "Ll", "Nd", "P", "Zs"], max_codepoint=0x17F)))
+PLAIN = st.characters(
+    categories=["Lu", "Ll", "P", "Zs"], include_characters="0123456789", max_codepoint=0x17F
+)
+
+
+@given(st.text(PLAIN))
 def test_latin_words_are_those_of_fts5(text: str) -> None:
     """Where both know a letter, only letters that stand for two differ, as ß for ss."""
     told = "".join(sign for sign in text if sign not in "ßŉſĳĲŀĿ" and sign != "_")
@@ -167,7 +172,7 @@ HAND_PICKED = ["Étude of 10.5281/zenodo.77", "zenodo 77 naïve", "SRCH:00000002
         ("srch:00000002", [3]),
         ("漢", [3]),
         ("field x", [4]),
-        ("fiel x2", []),
+        ("fields x2", []),
         ("!!!", []),
         ("!!! field ---", [4]),
         ("' OR 1=1; --", []),

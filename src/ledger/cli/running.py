@@ -22,7 +22,7 @@ from ledger.cli import console, given
 from ledger.settings import LogFormat, ProjectorPlace
 from ledger.worker import Poison
 from projections import ROLL_CALL
-from projections.sqlite import Overtaken, ViewsBusy
+from projections.views import Overtaken, ViewsBusy
 
 STOP_S_MAX: Final = 10
 """How long a server that was told to stop lets running requests finish, in seconds."""
