@@ -135,12 +135,11 @@ class Service:
 
         Without ``view``, every view that is written behind the log has to be there.
         """
+        if position > await self.store.position():
+            # The log is not that long, so there is nothing to wait for.
+            return False
         names = [view] if view else [projection.NAME for projection in ASYNCHRONOUS]
-        wait = self.settings.wait_s
-        reached = [
-            await asyncio.to_thread(self.projector.wait, name, position, wait) for name in names
-        ]
-        return all(reached)
+        return await self.projector.reached(names, position, self.settings.wait_s)
 
 
 def _open_views(settings: Settings) -> Views:

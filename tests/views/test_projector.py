@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -362,3 +363,55 @@ def test_it_goes_on_from_its_checkpoints_after_a_restart(tmp_path: Path) -> None
         second.append(OTHER, corrected())
         second.projector.catch_up()
         assert len(Corrections(second.views).of(OTHER)) == 1
+
+
+def test_of_two_projectors_one_leads_and_the_other_takes_over(tmp_path: Path) -> None:
+    with opened(tmp_path) as first, opened(tmp_path) as second:
+        assert first.projector.lead()
+        assert not second.projector.lead()
+        first.append(RECORD, submitted())
+        second.projector.start()
+        first.projector.catch_up()
+        # The one that does not lead tells what the other has written.
+        assert all(second.projector.wait(p.NAME, 1, 10) for p in BEHIND)
+        first.views.resign()
+        last = first.append(OTHER, submitted()).position
+        assert all(second.projector.wait(p.NAME, last, 20) for p in BEHIND)
+        assert second.views.leads()
+        assert not first.projector.lead()
+
+
+def test_poison_is_told_by_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path) as first, opened(tmp_path) as second:
+        first.append(RECORD, submitted())
+
+        def spoilt(_record: Folded) -> Rows:
+            raise ArithmeticError
+
+        monkeypatch.setattr(Findings, "rows", staticmethod(spoilt))
+        first.projector.catch_up()
+        found = second.views.standings()[Findings.NAME].error
+        assert found is not None
+        assert "position 1 (version 1 of" in found
+        assert not second.projector.wait(Findings.NAME, 1, 10)
+        assert second.projector.wait(Corrections.NAME, 1, 10)
+        monkeypatch.undo()
+        first.projector.rebuild(Findings.NAME)
+        assert second.views.standings()[Findings.NAME].error is None
+
+
+def test_those_who_wait_for_a_view_take_no_threads(scene: Scene) -> None:
+    async def crowd() -> tuple[list[bool], str]:
+        waiting = [
+            asyncio.create_task(scene.projector.reached([Catalogue.NAME], 2, 20))
+            for _ in range(300)
+        ]
+        await asyncio.sleep(0)
+        free = await asyncio.wait_for(asyncio.to_thread(lambda: "a thread"), 10)
+        await asyncio.to_thread(scene.append, RECORD, submitted(), corrected())
+        await asyncio.to_thread(scene.projector.catch_up)
+        return await asyncio.gather(*waiting), free
+
+    reached, free = asyncio.run(crowd())
+    assert all(reached)
+    assert free == "a thread"

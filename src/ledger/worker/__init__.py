@@ -5,10 +5,11 @@ It never writes to the log; what a projection cannot take in stops that projecti
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from ledger import errors
@@ -30,6 +31,8 @@ PASSING: Final = (ViewsBusy, Overtaken, *AWAY)
 PAUSE_S: Final = 0.1
 PAUSE_S_MAX: Final = 5.0
 """How long it waits for a database that is away: at first, and at most."""
+WAITING_MAX: Final = 1_000
+"""How many may wait for a view at a time."""
 LOOK_S: Final = 0.005
 LOOK_S_MAX: Final = 0.05
 """How long it waits between two looks at what another process has done: at first, and at most."""
@@ -72,6 +75,8 @@ class Projector:
         self._poll_s = poll_s
         self._yielding = 0.0
         self._leading = False
+        self._waiting = 0
+        self._looking: asyncio.Future[None] | None = None
         self._stepping = threading.Lock()
         self._reader = Reader(store)
         self._histories = Histories(self._reader)
@@ -299,39 +304,66 @@ class Projector:
         Raises KeyError for an unknown view.
         """
         deadline = time.monotonic() + timeout
-        pause = LOOK_S
-        while True:
+        for pause in _pauses():
+            self._look()
             left = max(0.0, deadline - time.monotonic())
             with self._moved:
                 self._moved.wait_for(
-                    lambda: self._settled(name, position),
+                    lambda: self._settled((name,), position),
                     left if self._leading else min(left, pause),
                 )
-                if self._settled(name, position):
-                    return self._standing[name]["position"] >= position
-                leading = self._leading
-            if not leading:
-                found = self._written(name, position)
-                if found is not None:
-                    return found
-            if self._stopping.is_set() or time.monotonic() >= deadline:
-                return False
-            pause = min(2 * pause, LOOK_S_MAX)
+                if self._settled((name,), position) or not left or self._stopping.is_set():
+                    break
+        return self._standing[name]["position"] >= position
 
-    def _settled(self, name: str, position: int) -> bool:
-        standing = self._standing[name]
-        return standing["position"] >= position or (self._leading and standing["error"] is not None)
+    async def reached(self, names: Sequence[str], position: int, limit_s: float) -> bool:
+        """Do as :meth:`wait` does for several views, for ``limit_s`` seconds, without a thread.
 
-    def _written(self, name: str, position: int) -> bool | None:
-        """Return whether a view is there by its checkpoint; None if that is still to come."""
-        written = self._views.standings().get(name, Written())
-        if written.error is not None:
-            return False
-        if name != public_view.NAME:
-            return written.checkpoint.position >= position or None
-        # Its documents are written with the appends, and derived anew when the facts change.
-        needed = self._reader.in_force(position).version
-        return written.checkpoint.in_force >= needed or None
+        Where very many wait already, one more is told at once how things stand.
+        """
+        if self._settled(names, position) or self._waiting >= WAITING_MAX:
+            return self._there(names, position)
+        self._waiting += 1
+        try:
+            deadline = time.monotonic() + limit_s
+            for pause in _pauses():
+                if not self._leading:
+                    await self._looked()
+                left = deadline - time.monotonic()
+                if self._settled(names, position) or left <= 0 or self._stopping.is_set():
+                    break
+                await asyncio.sleep(min(pause, left))
+        finally:
+            self._waiting -= 1
+        return self._there(names, position)
+
+    def _there(self, names: Sequence[str], position: int) -> bool:
+        return all(self._standing[name]["position"] >= position for name in names)
+
+    def _settled(self, names: Sequence[str], position: int) -> bool:
+        stopped = any(self._standing[name]["error"] is not None for name in names)
+        return stopped or self._there(names, position)
+
+    async def _looked(self) -> None:
+        """Look at what another process has written, once for all who wait now."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(asyncio.to_thread(self._look))
+        await asyncio.shield(self._looking)
+
+    def _look(self) -> None:
+        """Take over how the views stand by their checkpoints, unless this process moves them."""
+        if self._leading:
+            return
+        written = self._views.standings()
+        self._head = self._reader.position()
+        in_force = self._reader.in_force(self._head).version
+        for name in self._roll_call:
+            view = written.get(name, Written())
+            position = view.checkpoint.position
+            if name == public_view.NAME and view.checkpoint.in_force >= in_force:
+                # Its documents are written with the appends, unless the facts in force changed.
+                position = self._head
+            self._stands(name, position, view.error)
 
     def status(self) -> dict[str, Standing]:
         """Return how every view stands."""
@@ -343,3 +375,11 @@ class Projector:
             lag = max(0, self._head - position)
             self._standing[name] = Standing(position=position, lag=lag, error=error)
             self._moved.notify_all()
+
+
+def _pauses() -> Iterator[float]:
+    """Yield how long to wait before each further look: longer and longer, up to a bound."""
+    pause = LOOK_S
+    while True:
+        yield pause
+        pause = min(2 * pause, LOOK_S_MAX)
