@@ -24,7 +24,7 @@ from projections.catalogue import Catalogue
 from projections.corrections import Corrections
 from projections.findings import Findings
 from projections.opening import open_views
-from projections.views import Views, ViewsBusy, ViewsDamaged
+from projections.views import Views, ViewsBusy, ViewsDamaged, ViewsUnavailable
 
 VIEWS_SUFFIX: Final = ".views"
 
@@ -148,9 +148,10 @@ def _open_views(settings: Settings) -> Views:
         place = f"{settings.database_path}{VIEWS_SUFFIX}"
     try:
         return open_views(place, ASYNCHRONOUS, settings.timeout_s)
-    except (ViewsDamaged, ViewsBusy) as trouble:
+    except (ViewsDamaged, ViewsBusy, ViewsUnavailable) as trouble:
+        shown = place if settings.is_sqlite else settings.database_shown
         message = (
-            f"The views at {place} cannot be opened ({trouble}); if they are damaged, delete the "
+            f"The views at {shown} cannot be opened ({trouble}); if they are damaged, delete the "
             "file: it is rebuilt from the log."
         )
         raise errors.StoreUnavailable(message) from trouble

@@ -22,7 +22,7 @@ from ledger.cli import console, given
 from ledger.settings import LogFormat, ProjectorPlace
 from ledger.worker import Poison
 from projections import ROLL_CALL
-from projections.views import Overtaken, ViewsBusy
+from projections.views import Overtaken, ViewsBusy, ViewsUnavailable
 
 STOP_S_MAX: Final = 10
 """How long a server that was told to stop lets running requests finish, in seconds."""
@@ -146,8 +146,8 @@ def _rebuild(opened: service.Service, view: str) -> None:
         raise errors.UnreadableEvent(message) from poison
     except Overtaken:
         console.fail(f"Another rebuild of {view} was done first; this one changed nothing.")
-    except ViewsBusy as busy:
-        raise errors.StoreUnavailable from busy
+    except (ViewsBusy, ViewsUnavailable) as away:
+        raise errors.StoreUnavailable from away
     seconds = time.monotonic() - began
     rate = total / seconds if seconds else 0
     console.say(f"Rebuilt {view} from {total} events in {seconds:.1f} s ({rate:.0f} events/s).")
