@@ -19,6 +19,7 @@ from ledger.vocabulary import ClaimSource, Count, Day, Digest, Kind, Line, Prose
 
 REVIEWER_DECIMALS: Final = 1
 CENT: Final = Decimal("0.01")
+CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class Value(BaseModel):
@@ -50,9 +51,7 @@ class Content(Value):
 
     def digest(self) -> Digest:
         """Return the SHA-256 of the content's canonical JSON (sorted keys, compact, UTF-8)."""
-        canonical = json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
+        canonical = CANONICAL.encode(self.model_dump(mode="json"))
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -6,8 +6,9 @@ This room must never do I/O, and it is the only one that reads the clock or make
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
+import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -26,6 +27,7 @@ from pydantic import (
 
 HANDLE_PREFIX: Final = "SRCH:"
 EARLIEST_DAY: Final = date(1600, 1, 1)
+RANDOM_STOCK: Final = 4_096
 FIGURE_DIGITS_MAX: Final = 60
 FIGURE_EXPONENT_MAX: Final = 400
 
@@ -55,7 +57,36 @@ def new_record_id() -> str:
 
 def new_handle(digits: int = 8) -> str:
     """Return a random handle of ``digits`` hex digits, as ``SRCH:B0E046B6``; not yet reserved."""
-    return HANDLE_PREFIX + secrets.token_hex((digits + 1) // 2)[:digits].upper()
+    return HANDLE_PREFIX + random_bytes((digits + 1) // 2).hex()[:digits].upper()
+
+
+class _Stock(threading.local):
+    """Random bytes of the operating system that a thread has drawn and not used."""
+
+    drawn = b""
+
+
+_stock = _Stock()
+
+
+def _forget_stock() -> None:
+    _stock.drawn = b""
+
+
+# A process and its child must never use the same bytes.
+os.register_at_fork(after_in_child=_forget_stock)
+
+
+def random_bytes(count: int) -> bytes:
+    """Return up to 4,096 fresh random bytes fit for secrets, each given out once.
+
+    They are drawn in stock: whoever asks the operating system lets go of the interpreter for that
+    long, and then waits until the other threads let go of it again.
+    """
+    if len(_stock.drawn) < count:
+        _stock.drawn = os.urandom(RANDOM_STOCK)
+    taken, _stock.drawn = _stock.drawn[:count], _stock.drawn[count:]
+    return taken
 
 
 def moment_text(moment: datetime) -> str:

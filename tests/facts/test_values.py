@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from typing import Any, cast
@@ -32,6 +35,7 @@ from ledger.vocabulary import (
     new_handle,
     new_record_id,
     now,
+    random_bytes,
 )
 
 FULL = cast("RecordSubmitted", GOLDEN["record.submitted.1.json"])
@@ -230,3 +234,21 @@ def test_what_the_ledger_makes_is_what_it_takes() -> None:
 def test_a_moment_is_kept_in_one_zone() -> None:
     moment = taken(Moment, "2026-07-02T05:48:27.951721+02:00")
     assert moment_text(moment) == "2026-07-02T03:48:27.951721Z"
+
+
+def test_random_bytes_are_given_out_once_by_whichever_thread_or_process() -> None:
+    assert [len(random_bytes(count)) for count in (1, 32, 4_096)] == [1, 32, 4_096]
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(random_bytes, [16] * 5_000))
+    assert len(set(taken)) == 5_000
+    program = (
+        "import os\n"
+        "from ledger.vocabulary import random_bytes\n"
+        "random_bytes(1)\n"
+        "child = os.fork()\n"
+        "os.write(1, random_bytes(16).hex().encode() + b' ')\n"
+        "if child:\n"
+        "    os.waitpid(child, 0)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert len(set(told.stdout.split())) == 2

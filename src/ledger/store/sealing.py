@@ -6,7 +6,6 @@ The same for every adapter, outside any transaction and any lock.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,8 +13,10 @@ from typing import Final
 from eventsourcing.persistence import StoredEvent
 
 from ledger.store import Append, IdempotencyKey, KeyConflict, Receipt
+from ledger.vocabulary import random_bytes
 
 COMMITMENT_PREFIX: Final = b"ledger.payload.v1\n"
+SALT_BYTES: Final = 32
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Sealed = tuple[StoredEvent, bytes, bytes]
@@ -34,7 +35,7 @@ def microseconds(at: datetime) -> int:
 
 def sealed(event: StoredEvent) -> Sealed:
     """Return an event with a fresh salt and the commitment to its exact bytes."""
-    salt = os.urandom(32)
+    salt = random_bytes(SALT_BYTES)
     return event, salt, hashlib.sha256(COMMITMENT_PREFIX + salt + event.state).digest()
 
 
