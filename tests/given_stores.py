@@ -22,7 +22,7 @@ class Adapter(Protocol):
     def create(self, folder: Path) -> str:
         """Make an empty ledger and return where it is."""
 
-    def open(self, place: str, queue_max: int = 1_000) -> Store:
+    def open(self, place: str, queue_max: int = 1_000, idempotency_days: int = 30) -> Store:
         """Open the ledger at a place."""
 
 
@@ -33,8 +33,8 @@ class SQLite:
         sqlite_store.create(folder / "ledger.db")
         return str(folder / "ledger.db")
 
-    def open(self, place: str, queue_max: int = 1_000) -> Store:
-        return sqlite_store.open_store(Path(place), queue_max)
+    def open(self, place: str, queue_max: int = 1_000, idempotency_days: int = 30) -> Store:
+        return sqlite_store.open_store(Path(place), queue_max, idempotency_days=idempotency_days)
 
 
 class PostgreSQL:
@@ -43,8 +43,10 @@ class PostgreSQL:
     def create(self, folder: Path) -> str:  # noqa: ARG002 - every adapter is given one
         return given_postgres.fresh_database().app_url
 
-    def open(self, place: str, queue_max: int = 1_000) -> Store:
-        return postgres_store.open_store(place, queue_max=queue_max)
+    def open(self, place: str, queue_max: int = 1_000, idempotency_days: int = 30) -> Store:
+        return postgres_store.open_store(
+            place, queue_max=queue_max, idempotency_days=idempotency_days
+        )
 
 
 ADAPTERS: dict[str, Adapter] = {"sqlite": SQLite(), "postgres": PostgreSQL()}
@@ -57,8 +59,8 @@ class Place:
     adapter: str
     place: str
 
-    def open(self, queue_max: int = 1_000) -> Store:
-        return ADAPTERS[self.adapter].open(self.place, queue_max)
+    def open(self, queue_max: int = 1_000, idempotency_days: int = 30) -> Store:
+        return ADAPTERS[self.adapter].open(self.place, queue_max, idempotency_days)
 
 
 @pytest.fixture(params=sorted(ADAPTERS))

@@ -95,7 +95,7 @@ class PostgresSession:
             return
         self.reopen()
         if time.monotonic() < self._no_attempt_before:
-            raise self._why_none
+            raise type(self._why_none)(self._why_none.detail)
         try:
             self._connection = connected(self._conninfo, self._place, self._timeout_s)
         except errors.Refusal as why:

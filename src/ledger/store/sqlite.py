@@ -204,12 +204,12 @@ class SQLiteStore(ApplicationRecorder):
 
     async def answered(self, idempotency: IdempotencyKey) -> Receipt | None:
         """Return the receipt that this key was answered with, or None; raises KeyConflict."""
-        rows = self._read(
+        rows = self._look_up(
             "SELECT fingerprint, originator_id, version, position, recorded_at FROM idempotency "
-            "WHERE actor = ? AND key = ? AND recorded_at >= ?",
-            (idempotency.actor, idempotency.key, microseconds(now()) - self._key_life_us),
+            "WHERE actor = ? AND key = ?",
+            (idempotency.actor, idempotency.key),
         )
-        if not rows:
+        if not rows or rows[0][4] < microseconds(now()) - self._key_life_us:
             return None
         fingerprint, stream, version, position, at = rows[0]
         return replayed(idempotency, fingerprint, Receipt(stream, version, position, moment(at)))
