@@ -189,7 +189,9 @@ def test_who_asks_and_goes_away_harms_nobody(store: PostgresStore) -> None:
     async def main() -> None:
         async with store.reading_here(), asyncio.timeout(30):
             for _round in range(20):
-                gone = [asyncio.create_task(store.document("v", "a")) for _ in range(5)]
+                gone: list[asyncio.Task[Any]] = [
+                    asyncio.create_task(store.document("v", "a")) for _ in range(5)
+                ]
                 gone += [asyncio.create_task(store.stream("a")) for _ in range(3)]
                 stays = asyncio.create_task(store.document("v", "a"))
                 await asyncio.sleep(0)
