@@ -22,6 +22,8 @@ class Measured:
     p50_ms: float | None = None
     p99_ms: float | None = None
     failed: int = 0
+    cpu_us: float | None = None
+    """Processor time of the server's own processes for each request, without the database's."""
 
 
 Arm = Callable[[], Measured]
@@ -147,18 +149,19 @@ def ranged(values: Sequence[float]) -> str:
 
 def _table(rounds: Mapping[str, Sequence[Measured]]) -> str:
     lines = [
-        "| arm | per second, median (range) | p50 ms | p99 ms | failed |",
-        "|---|---|---|---|---|",
+        "| arm | per second, median (range) | p50 ms | p99 ms | CPU us | failed |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {name} | {ranged([m.rate for m in found])} | {_middle([m.p50_ms for m in found])} "
-        f"| {_middle([m.p99_ms for m in found])} | {sum(m.failed for m in found)} |"
+        f"| {_middle([m.p99_ms for m in found])} | {_middle([m.cpu_us for m in found], 0)} "
+        f"| {sum(m.failed for m in found)} |"
         for name, found in rounds.items()
         if found
     ]
     return "\n".join(lines)
 
 
-def _middle(values: Sequence[float | None]) -> str:
+def _middle(values: Sequence[float | None], digits: int = 2) -> str:
     known = [value for value in values if value is not None]
-    return f"{statistics.median(known):.2f}" if known else "-"
+    return f"{statistics.median(known):,.{digits}f}" if known else "-"

@@ -22,6 +22,8 @@ from servers import Ledger, Server
 
 DEEP_PAGES = 1_000
 ASKED = 30
+FOLLOWED = 20_000
+"""How many events the projector takes in when the views are there."""
 RARE, COMMON = "Icelandic", "cross-lingual transfer"
 """Words of a few titles, and words of most abstracts."""
 
@@ -34,6 +36,7 @@ class Size:
     events: int
     load_s: float
     log_bytes_per_event: float
+    documents_bytes_per_event: float
     views_bytes_per_event: float
     scan_per_s: float
     rebuild_s: float
@@ -70,20 +73,22 @@ def _measured(bench: Bench, store: str, ledger: Ledger, events: int) -> Size:
     log = _bytes(ledger, "ledger")
     rebuild_s, views = rebuilt(ledger)
     told(f"{store}, {events:,} events: rebuilt in {rebuild_s:.0f} s: {views}")
-    whole = _bytes(ledger, "ledger") + _bytes(ledger, "ledger_views")
+    documents = _bytes(ledger, "ledger") - log
     scanned = scan(ledger).rate
     with ledger.serving() as server:
         listed = _asked(server, ids)
         some = [f"/v1/records/{record}" for record in random.sample(ids, min(20_000, len(ids)))]
         got = wrk(server, "GET", bench.file(some), bench.seconds)
         posted = wrk(server, "POST", bench.bodies, bench.seconds)
+    logs.load(ledger, FOLLOWED // LENGTH, LENGTH)
     followed = following(ledger).rate
     found = Size(
         store=store,
         events=ledger.head(),
         load_s=load_s,
         log_bytes_per_event=log / events,
-        views_bytes_per_event=(whole - log) / events,
+        documents_bytes_per_event=documents / events,
+        views_bytes_per_event=_bytes(ledger, "ledger_views") / events,
         scan_per_s=scanned,
         rebuild_s=rebuild_s,
         catch_up_per_s=followed,

@@ -43,6 +43,7 @@ def wrk(
         method, str(given), str(time.time_ns()), *([server.key] if server.key else []),
     ]  # fmt: skip
     addresses = " ".join(url.removeprefix("http://") for url in server.urls)
+    used = server.cpu_s()
     printed = run(command, ADDRESSES=addresses if len(server.urls) > 1 else "")
     found = json.loads(printed.rpartition("RESULT ")[2])
     return Measured(
@@ -50,6 +51,7 @@ def wrk(
         p50_ms=found["p50"] / 1_000,
         p99_ms=found["p99"] / 1_000,
         failed=found["failed"],
+        cpu_us=(server.cpu_s() - used) / max(1, found["requests"]) * 1_000_000,
     )
 
 
