@@ -18,7 +18,7 @@ from figures import told
 from load import wrk
 from projecting import LENGTH, following, rebuilt, scan
 from reads import PAGE, asking, next_page
-from servers import Ledger, Server
+from servers import Ledger, Server, cpu_s, session
 
 DEEP_PAGES = 1_000
 ASKED = 30
@@ -43,6 +43,8 @@ class Size:
     catch_up_per_s: float
     post_per_s: float
     post_p99_ms: float
+    post_cpu_us: float
+    post_database_cpu_us: float
     get_per_s: float
     get_p99_ms: float
     history_ms: float
@@ -79,7 +81,9 @@ def _measured(bench: Bench, store: str, ledger: Ledger, events: int) -> Size:
         listed = _asked(server, ids)
         some = [f"/v1/records/{record}" for record in random.sample(ids, min(20_000, len(ids)))]
         got = wrk(server, "GET", bench.file(some), bench.seconds)
+        before = _database_s(bench, ledger)
         posted = wrk(server, "POST", bench.bodies, bench.seconds)
+        database_s = _database_s(bench, ledger) - before
     logs.load(ledger, FOLLOWED // LENGTH, LENGTH)
     followed = following(ledger).rate
     found = Size(
@@ -94,12 +98,19 @@ def _measured(bench: Bench, store: str, ledger: Ledger, events: int) -> Size:
         catch_up_per_s=followed,
         post_per_s=posted.rate,
         post_p99_ms=posted.p99_ms or 0,
+        post_cpu_us=posted.cpu_us or 0,
+        post_database_cpu_us=database_s / (posted.rate * bench.seconds) * 1_000_000,
         get_per_s=got.rate,
         get_p99_ms=got.p99_ms or 0,
         **listed,
     )
     told(str(found))
     return found
+
+
+def _database_s(bench: Bench, ledger: Ledger) -> float:
+    """Return the processor time of the database's own processes; a file has none."""
+    return 0 if ledger.is_sqlite else cpu_s(*session(bench.postgres.pid))
 
 
 def _asked(server: Server, ids: list[str]) -> dict[str, float]:

@@ -44,14 +44,8 @@ class Server:
     pids: tuple[int, ...] = ()
 
     def cpu_s(self) -> float:
-        """Return the processor time that its processes have used, in seconds; 0 if unknown."""
-        used = 0
-        for pid in self.pids:
-            # The fields behind the program's name, which may hold anything: user and system time.
-            with contextlib.suppress(OSError):
-                after = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-                used += int(after[11]) + int(after[12])
-        return used / os.sysconf("SC_CLK_TCK")
+        """Return the processor time that its processes have used, in seconds."""
+        return cpu_s(*self.pids)
 
     def send(self, body: bytes, idempotency: str) -> dict[str, str]:
         """Submit once and return the answer."""
@@ -174,6 +168,27 @@ def baseline(application: str, database: str = "") -> Iterator[Server]:
     ]  # fmt: skip
     with _serving(command, {"BASELINE_DATABASE": database}) as (url, pid):
         yield Server((url,), "/records", pids=(pid,))
+
+
+def cpu_s(*pids: int) -> float:
+    """Return the processor time that processes have used, in seconds; 0 where nothing tells it."""
+    used = 0
+    for pid in pids:
+        # The fields behind the program's name, which may hold anything: user and system time.
+        with contextlib.suppress(OSError):
+            after = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+            used += int(after[11]) + int(after[12])
+    return used / os.sysconf("SC_CLK_TCK")
+
+
+def session(leader: int) -> list[int]:
+    """Return the processes of a session: those of a database server, by its first one."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text("utf-8").rpartition(")")[2].split()[3]) == leader:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def run(command: list[str], **env: str) -> str:
