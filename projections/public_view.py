@@ -40,7 +40,7 @@ from ledger.vocabulary import (
     Status,
     moment_text,
 )
-from projections.policy import DIMENSIONS, LEVEL_LABELS, Derived, Inputs, derive
+from projections.policy import DIMENSIONS, LEVEL_LABELS, Derived, Grade, Inputs, derive
 from projections.verdict import Verdict, states, verdict
 
 NAME: Final = "public_view"
@@ -318,14 +318,15 @@ def _tier(page: Page, derived: Derived) -> dict[str, Any]:
 
 
 def _dimensions(page: Page, derived: Derived) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for key, label in DIMENSIONS.items():
-        grade, source = derived.dimensions[key], "derived"
-        printed = stated_value(page, "Quality Dimensions", label)
-        unscored = page.facts.review_mean is None and not page.reviewed_since
-        if key == "evidence_strength" and unscored and printed in set(type(grade)):
-            grade, source = type(grade)(printed), "stated"
-        shown[key] = {"level": grade.value, "label": label, "source": source}
+    shown = {
+        key: {"level": grade.value, "label": DIMENSIONS[key], "source": "derived"}
+        for key, grade in derived.dimensions.items()
+    }
+    strength = shown["evidence_strength"]
+    printed = stated_value(page, "Quality Dimensions", strength["label"])
+    unscored = page.facts.review_mean is None and not page.reviewed_since
+    if unscored and printed in set(Grade):
+        strength |= {"level": printed, "source": "stated"}
     return shown
 
 

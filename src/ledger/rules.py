@@ -22,6 +22,7 @@ from ledger.commands import (
     Register,
     Resubmit,
     Submit,
+    SubmittedReview,
     Supersede,
 )
 from ledger.content import ClaimCounts, Facts, PublicField, Review
@@ -73,7 +74,7 @@ def submit(command: Submit, record_id: str, handle: str, asked: Asked) -> Record
     day = command.submitted_on or asked.at.date()
     _not_future(day, asked, errors.SubmittedInTheFuture)
     _in_order(command.claims)
-    review = Review(**dict(command.review)) if command.review else None
+    review = _review(command.review) if command.review else None
     return RecordSubmitted(
         originator_id=record_id,
         originator_version=1,
@@ -153,7 +154,7 @@ def assess_review(record: ResearchRecord, command: AssessReview, asked: Asked) -
     """Decide a later review."""
     _editable(record)
     day = _dated(record, command.assessed_on, asked)
-    review = Review(**dict(command.review))
+    review = _review(command.review)
     return ReviewAssessed(**envelope(record, asked, command), review=review, assessed_on=day)
 
 
@@ -255,6 +256,10 @@ def _submission_day_fits(record: ResearchRecord, day: date | None, asked: Asked)
         about_current = evaluation.submission == len(record.submissions)
         if about_current and evaluation.evaluated_on and evaluation.evaluated_on < day:
             raise errors.EvaluatedBeforeSubmission(submitted_on=day.isoformat())
+
+
+def _review(submitted: SubmittedReview) -> Review:
+    return Review(scores=submitted.scores, method=submitted.method)
 
 
 def _editable(record: ResearchRecord) -> None:
