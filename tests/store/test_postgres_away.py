@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import queue
+import signal
 import socket
 import threading
 import time
@@ -145,6 +148,60 @@ def cut(database: Database) -> None:
     database.server.execute(f"SELECT pg_terminate_backend(pid) {mine}")
     while database.server.execute(f"SELECT 1 {mine}"):
         time.sleep(0.01)
+
+
+def test_what_others_commit_is_heard_also_after_nobody_could_listen(database: Database) -> None:
+    heard: queue.Queue[int] = queue.Queue()
+    with (
+        postgres.open_store(database.app_url) as listening,
+        postgres.open_store(database.app_url) as writing,
+    ):
+        listening.subscribe_commits(heard.put)
+        for position in range(1, 4):
+            assert writing.append(one(f"s{position}")).result(10).position == position
+            while heard.get(timeout=10) < position:
+                pass
+            cut(database)
+
+
+def test_a_server_that_hangs_is_given_up_in_time(server: Server) -> None:
+    database = server.create_database("hanging")
+    adapters.create(database.owner_url)
+    store = PostgresStore(database.app_url, queue_max=9, idempotency_days=30, timeout_s=0.5)
+    append = one("b", idempotency=IdempotencyKey("actor", "k", "f"))
+    children: list[int] = []
+
+    async def ask() -> None:
+        async with store.reading_here():
+            assert (await asyncio.wrap_future(store.append(one("a")))).position == 1
+            assert await store.document("v", "a") is None
+            assert len(await store.stream("a")) == 1
+            store.check()
+            children.extend(row[0] for row in server.execute("SELECT pid FROM pg_stat_activity"))
+            tell(signal.SIGSTOP)
+            asked = (
+                asyncio.wrap_future(store.append(append)),
+                store.document("v", "a"),
+                store.owner("doi", "x"),
+                store.stream("a"),
+                asyncio.to_thread(store.check),
+            )
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(refusal) for refusal in found] == [errors.StoreUnavailable] * 5
+            assert UNKNOWN in str(found[0])
+
+    def tell(what: signal.Signals) -> None:
+        for pid in (*children, server.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, what)
+
+    with store:
+        try:
+            asyncio.run(ask())
+        finally:
+            tell(signal.SIGCONT)
+        assert asked_again(store, append).version == 1
+        assert positions(store) == [1, 2]
 
 
 # ------------------------------------------------------------ not there, or not as it should be
