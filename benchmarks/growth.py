@@ -73,8 +73,8 @@ def _measured(bench: Bench, store: str, ledger: Ledger, events: int) -> Size:
     load_s = time.perf_counter() - began
     told(f"{store}: {events:,} events written in {load_s:.0f} s")
     log = _bytes(ledger, "ledger")
-    rebuild_s, views = rebuilt(ledger)
-    told(f"{store}, {events:,} events: rebuilt in {rebuild_s:.0f} s: {views}")
+    rebuild_s = rebuilt(ledger)
+    told(f"{store}, {events:,} events: rebuilt in {rebuild_s:.0f} s")
     documents = _bytes(ledger, "ledger") - log
     scanned = scan(ledger).rate
     with ledger.serving() as server:
