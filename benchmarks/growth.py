@@ -18,7 +18,7 @@ from figures import told
 from load import wrk
 from projecting import LENGTH, following, rebuilt, scan
 from reads import PAGE, asking, next_page
-from servers import Ledger, Server, cpu_s, session
+from servers import Ledger, Server, cpu_s, family
 
 DEEP_PAGES = 1_000
 ASKED = 30
@@ -110,7 +110,7 @@ def _measured(bench: Bench, store: str, ledger: Ledger, events: int) -> Size:
 
 def _database_s(bench: Bench, ledger: Ledger) -> float:
     """Return the processor time of the database's own processes; a file has none."""
-    return 0 if ledger.is_sqlite else cpu_s(*session(bench.postgres.pid))
+    return 0 if ledger.is_sqlite else cpu_s(*family(bench.postgres.pid))
 
 
 def _asked(server: Server, ids: list[str]) -> dict[str, float]:

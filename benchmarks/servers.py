@@ -181,12 +181,12 @@ def cpu_s(*pids: int) -> float:
     return used / os.sysconf("SC_CLK_TCK")
 
 
-def session(leader: int) -> list[int]:
-    """Return the processes of a session: those of a database server, by its first one."""
-    found = []
+def family(parent: int) -> list[int]:
+    """Return a process and those that it started: a database server, by its first one."""
+    found = [parent]
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            if int(stat.read_text("utf-8").rpartition(")")[2].split()[3]) == leader:
+            if int(stat.read_text("utf-8").rpartition(")")[2].split()[1]) == parent:
                 found.append(int(stat.parent.name))
     return found
 
