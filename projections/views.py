@@ -202,6 +202,15 @@ class Fresh:
         """Add records that are not in it yet; raises Overtaken."""
         self._write(records, known=False)
 
+    def fill(self, rows: Iterable[Rows]) -> None:
+        """Add rows of records that are not in it yet, in one transaction; raises Overtaken."""
+        given = list(rows)
+        with self._views.building() as writer:
+            self._demand(writer)
+            for table in self._projection.TABLES:
+                some = (row for each in given for row in each.get(table.name, ()))
+                writer.insert(self._name(table), table.fields, some)
+
     def put(self, records: Iterable[Folded]) -> None:
         """Add records, or replace them where they are in it already; raises Overtaken."""
         self._write(records, known=True)

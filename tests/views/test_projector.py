@@ -19,7 +19,7 @@ from ledger.content import PublicField
 from ledger.store import Append, Document, Receipt
 from ledger.store.sqlite import SQLiteStore, create, open_store
 from ledger.vocabulary import Gate, Outcome, PolicyVersion
-from ledger.worker import Projector
+from ledger.worker import Poison, Projector, folding
 from ledger.worker.history import Reader
 from projections import ROLL_CALL, public_view
 from projections.catalogue import Catalogue, Query
@@ -213,7 +213,7 @@ def test_rebuilt_documents_are_those_of_the_appends(scene: Scene) -> None:
 def test_a_rebuild_tells_its_progress(scene: Scene) -> None:
     tell(scene)
     told: list[tuple[int, int]] = []
-    scene.projector.rebuild("catalogue", lambda done, total: told.append((done, total)))
+    scene.projector.rebuild("catalogue", progress=lambda *pair: told.append(pair))
     assert told[-1] == (7, 7)
     with pytest.raises(KeyError):
         scene.projector.rebuild("no-such-view")
@@ -415,3 +415,26 @@ def test_those_who_wait_for_a_view_take_no_threads(scene: Scene) -> None:
     reached, free = asyncio.run(crowd())
     assert all(reached)
     assert free == "a thread"
+
+
+def test_many_processes_fold_what_one_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path) as scene:
+        for n in range(40):
+            scene.append(uuid(5_000 + n), submitted(f"Study {n}"), *[corrected()] * (n % 3))
+        scene.projector.rebuild(*ROLL_CALL)
+        alone, documents = scene.dump(), scene.documents()
+        monkeypatch.setattr(folding, "ALONE_MAX", 0)
+        monkeypatch.setattr(folding, "CHUNK", 7)
+        scene.projector.rebuild(*ROLL_CALL)
+        assert scene.dump() == alone
+        assert scene.documents() == documents
+        # What cannot be read is named although it was another process that met it.
+        last = scene.store.append(
+            Append((StoredEvent(uuid(5_000), 2, "record.submitted:9", b"{}"),))
+        )
+        position = last.result().position
+        with pytest.raises(Poison, match=f"position {position} "):
+            scene.projector.rebuild(Catalogue.NAME)
+        assert scene.dump() == alone

@@ -22,7 +22,7 @@ from ledger.cli import console, given
 from ledger.settings import LogFormat, ProjectorPlace
 from ledger.worker import Poison
 from projections import ROLL_CALL
-from projections.views import Overtaken, ViewsBusy, ViewsUnavailable
+from projections.views import Overtaken, ViewsBusy
 
 STOP_S_MAX: Final = 10
 """How long a server that was told to stop lets running requests finish, in seconds."""
@@ -131,23 +131,23 @@ def rebuild(
         message = f"There is no view {name!r}; there are {', '.join(ROLL_CALL)}."
         raise typer.BadParameter(message, param_hint="NAME")
     with given.opened() as opened:
-        for view in [name] if name else ROLL_CALL:
-            _rebuild(opened, view)
+        _rebuild(opened, [name] if name else list(ROLL_CALL))
 
 
-def _rebuild(opened: service.Service, view: str) -> None:
+def _rebuild(opened: service.Service, views: list[str]) -> None:
     began = time.monotonic()
     total = given.wait(opened.store.position())
+    named = ", ".join(views)
     try:
-        with console.progress(view, total) as told:
-            opened.projector.rebuild(view, told)
+        with console.progress(named, total) as told:
+            opened.projector.rebuild(*views, progress=told)
     except Poison as poison:
-        message = f"The view {view} is as it was: {poison}."
+        message = f"The views are as they were ({named}): {poison}."
         raise errors.UnreadableEvent(message) from poison
     except Overtaken:
-        console.fail(f"Another rebuild of {view} was done first; this one changed nothing.")
-    except (ViewsBusy, ViewsUnavailable) as away:
-        raise errors.StoreUnavailable from away
+        console.fail(f"Another rebuild of {named} was done first; this one changed nothing.")
+    except ViewsBusy as busy:
+        raise errors.StoreUnavailable from busy
     seconds = time.monotonic() - began
     rate = total / seconds if seconds else 0
-    console.say(f"Rebuilt {view} from {total} events in {seconds:.1f} s ({rate:.0f} events/s).")
+    console.say(f"Rebuilt {named} from {total} events in {seconds:.1f} s ({rate:.0f} events/s).")

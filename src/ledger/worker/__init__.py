@@ -9,11 +9,13 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypedDict
 
 from ledger import errors
-from ledger.store import LogRow, Store, StoredDocument
+from ledger.store import LogRow, Store
+from ledger.worker import rebuilding
 from ledger.worker.history import Histories, Poison, Progress, Reader
 from projections import ROLL_CALL, public_view
 from projections.table import Checkpoint
@@ -22,7 +24,7 @@ from projections.views import Overtaken, Views, ViewsBusy, ViewsClosed, ViewsUna
 
 __all__ = ["BATCH", "Poison", "Progress", "Projector", "ProjectorStopped", "Standing"]
 
-BATCH: Final = 1_000
+BATCH: Final = rebuilding.BATCH
 POLL_S: Final = 1.0
 AWAY: Final = (ViewsUnavailable, errors.Unavailable, OSError)
 """A database that is away: every view waits, and looks again after a while."""
@@ -158,51 +160,71 @@ class Projector:
 
     def step(self) -> bool:
         """Take every view on by up to one batch; return whether any of them moved."""
-        moved = False
         with self._stepping:
             self._head = self._reader.position()
-            for name in self._roll_call:
-                moved = self._advance(name) or moved
-        return moved
+            going = [name for name in self._roll_call if not self._stopped(name)]
+            stale = [name for name in going if self._stale(name)]
+            moved = [
+                self._tried((name,), partial(self._follow, name))
+                for name in going
+                if name not in stale
+            ]
+            if stale:
+                # One fold of the log makes them all anew.
+                moved.append(self._tried(stale, partial(self.rebuild, *stale)))
+        return any(moved)
 
-    def _advance(self, name: str) -> bool:
-        if self._standing[name]["error"] is not None:
-            self._stands(name, self._standing[name]["position"], self._standing[name]["error"])
-            return False
+    def _stopped(self, name: str) -> bool:
+        error = self._standing[name]["error"]
+        if error is not None:
+            self._stands(name, self._standing[name]["position"], error)
+        return error is not None
+
+    def _stale(self, name: str) -> bool:
+        """Whether other facts are in force than those under which a view was derived."""
         before = self._views.checkpoint(name)
+        if name == public_view.NAME:
+            # Its documents are written with the appends: only new facts in force move it.
+            return self._reader.in_force(self._head).version != before.in_force
+        rows = self._batch(before.position) if before.position else []
+        return bool(rows) and self._reader.in_force(rows[-1].position).version != before.in_force
+
+    def _tried(self, names: Sequence[str], act: Callable[[], None]) -> bool:
+        """Do something to views; a trouble of one view stops that view alone, and is written down.
+
+        Returns whether any of them moved.
+        """
+        before = [self._views.checkpoint(name) for name in names]
         try:
-            after = self._taken(name, before)
-        except AWAY:
+            act()
+        except (*AWAY, ViewsClosed, ProjectorStopped):
             raise
         except PASSING as trouble:
             # Overtaken is good news: another process has just swapped in the same view.
             level = logging.INFO if isinstance(trouble, Overtaken) else logging.WARNING
-            _log.log(level, "%s waits: %s: %s", name, type(trouble).__name__, trouble)
-            after = before
-        except (ViewsClosed, ProjectorStopped):
-            raise
+            _log.log(level, "%s wait: %s: %s", ", ".join(names), type(trouble).__name__, trouble)
         except Exception as trouble:  # noqa: BLE001 - whatever it is, it stops this view alone
-            _log.error("%s is stopped: %s", name, trouble)
-            self._views.report(name, str(trouble))
-            self._stands(name, self._views.checkpoint(name).position, str(trouble))
+            if len(names) > 1:
+                moved = [self._tried((name,), partial(self.rebuild, name)) for name in names]
+                return any(moved)
+            _log.error("%s is stopped: %s", names[0], trouble)
+            self._views.report(names[0], str(trouble))
+            self._stands(names[0], self._views.checkpoint(names[0]).position, str(trouble))
             return False
-        self._stands(name, self._head if name == public_view.NAME else after.position, None)
+        after = [self._views.checkpoint(name) for name in names]
+        for name, reached in zip(names, after, strict=True):
+            self._stands(name, self._head if name == public_view.NAME else reached.position, None)
         return after != before
 
-    def _taken(self, name: str, before: Checkpoint) -> Checkpoint:
-        """Take a view on from a checkpoint, and return where it is then; raises Poison."""
+    def _follow(self, name: str) -> None:
+        """Take a view on from its checkpoint by up to one batch; raises Poison."""
         if name == public_view.NAME:
-            # Its documents are written with the appends: only new facts in force move it.
-            if self._reader.in_force(self._head).version != before.in_force:
-                self.rebuild(name)
-            return self._views.checkpoint(name)
+            return
+        before = self._views.checkpoint(name)
         rows = self._batch(before.position)
         if not rows:
-            return before
+            return
         in_force = self._reader.in_force(rows[-1].position)
-        if before.position and in_force.version != before.in_force:
-            self.rebuild(name)
-            return self._views.checkpoint(name)
         reached = Checkpoint(rows[-1].position, in_force.version)
         projection = self._roll_call[name]
         try:
@@ -212,7 +234,6 @@ class Projector:
             raise
         except Exception:  # noqa: BLE001 - one by one, to stop right before the event at fault
             self._one_by_one(name, rows)
-        return self._views.checkpoint(name)
 
     def _batch(self, after: int) -> list[LogRow]:
         """Return the next rows; views that stand together share them."""
@@ -234,12 +255,12 @@ class Projector:
 
     # ------------------------------------------------------------ rebuilding
 
-    def rebuild(self, name: str, progress: Progress | None = None) -> None:
-        """Fold the whole log anew beside the live view, and swap; raises KeyError, Poison.
+    def rebuild(self, *names: str, progress: Progress | None = None) -> None:
+        """Fold the whole log anew beside the live views, and swap; raises KeyError, Poison.
 
-        Readers see the old view until the swap.  It also sets a stopped view going again.
+        Readers see the old views until the swap.  It also sets a stopped view going again.
         """
-        projection = self._roll_call[name]
+        wanted = {name: self._roll_call[name] for name in names}
 
         def told(done: int, total: int) -> None:
             if self._stopping.is_set():
@@ -247,53 +268,11 @@ class Projector:
             if progress is not None:
                 progress(done, total)
 
-        reader = self._reader
-        if name == public_view.NAME:
-            self._replace_documents(reader, told)
-        else:
-            while not self._refill(projection, reader, told):
-                pass
-        self._head = max(self._head, reader.position())
-        self._stands(name, self._views.checkpoint(name).position, None)
+        rebuilding.rebuild(self._store, self._views, wanted, told)
+        self._head = max(self._head, self._reader.position())
+        for name in names:
+            self._stands(name, self._views.checkpoint(name).position, None)
         self._wake.set()
-
-    def _refill(self, projection: Any, reader: Reader, progress: Progress) -> bool:
-        """Fill fresh tables and swap them in; False when the facts in force have changed since."""
-        upto = reader.position()
-        in_force = reader.in_force(upto)
-        fresh = self._views.fresh(projection)
-        try:
-            fresh.load(history.folded(in_force) for history in reader.replay(upto, progress))
-            fresh.index()
-            histories = Histories(reader)
-            while not fresh.swap(Checkpoint(upto, in_force.version)):
-                # The live view went on meanwhile: take in what it has, and try again.
-                rows = reader.batch(upto, BATCH)
-                upto = rows[-1].position
-                if reader.in_force(upto).version != in_force.version:
-                    fresh.discard()
-                    return False
-                fresh.put(histories.touched(rows, in_force))
-        except BaseException:
-            fresh.discard()
-            raise
-        return True
-
-    def _replace_documents(self, reader: Reader, progress: Progress) -> None:
-        upto = reader.position()
-        in_force = reader.in_force(upto)
-        fresh = (
-            StoredDocument(
-                id=history.page.record_id,
-                version=history.page.version,
-                position=history.entries[-1].position,
-                recorded_at=history.entries[-1].recorded_at,
-                body=public_view.body(history.page, in_force),
-            )
-            for history in reader.replay(upto, progress)
-        )
-        self._store.replace_documents(public_view.NAME, fresh, upto)
-        self._views.move(public_view.NAME, Checkpoint(upto, in_force.version))
 
     # ------------------------------------------------------------ answers
 

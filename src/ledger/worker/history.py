@@ -20,9 +20,8 @@ from projections.folded import Folded, Logged
 
 HELD_EVENTS: Final = 50_000
 """How many decoded events are kept at most between batches."""
-PART_ROWS: Final = 250_000
+PART_ROWS: Final = 500_000
 """How many rows a replay holds in memory at most, on average: beyond, it reads the log in parts."""
-PROGRESS_STEP: Final = 1_000
 LEDGER_TOPICS: Final = frozenset(kind.TYPE for kind in get_args(LedgerEvent))
 
 Progress = Callable[[int, int], None]
@@ -112,25 +111,17 @@ class Reader:
                 facts = facts.after(event)
         return facts
 
-    def replay(self, upto: int, progress: Progress) -> Iterator[History]:
-        """Yield the history of every record as of a position."""
+    def streams(self, upto: int) -> Iterator[list[LogRow]]:
+        """Yield the rows of every record as of a position, in parts that fit in memory."""
         parts = 1 + upto // PART_ROWS
-        done = 0
         for part in range(parts):
             streams: dict[str, list[LogRow]] = defaultdict(list)
             for row in self._store.rows(0, upto):
-                if zlib.crc32(row.originator_id.encode()) % parts == part:
+                if parts == 1 or zlib.crc32(row.originator_id.encode()) % parts == part:
                     streams[row.originator_id].append(row)
             for rows in streams.values():
                 if not is_ledgers_own(rows[0]):
-                    history = History()
-                    for row in rows:
-                        history.add(row)
-                    yield history
-                before, done = done, done + len(rows)
-                if before // PROGRESS_STEP != done // PROGRESS_STEP:
-                    progress(done, upto)
-        progress(upto, upto)
+                    yield rows
 
 
 class Histories:

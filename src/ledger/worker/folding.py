@@ -1,0 +1,120 @@
+"""How is a whole log folded quickly?  Record by record, on every core, for all views in one pass.
+
+A record's rows depend on nothing but its own events and the facts in force, so records may be
+folded anywhere and in any order.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from ledger.in_force import InForce
+from ledger.store import LogRow, StoredDocument
+from ledger.worker.history import History, Poison
+from projections import ROLL_CALL, public_view
+from projections.table import Rows
+
+CHUNK: Final = 500
+"""Records that are folded, handed over and written together."""
+ALONE_MAX: Final = 20_000
+"""Up to so many events, starting other processes would take longer than folding."""
+
+Stream = Sequence[LogRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What one record adds to the views: its rows by view, and its document if that was asked."""
+
+    place: int
+    events: int
+    rows: Mapping[str, Rows]
+    document: StoredDocument | None
+
+
+def made(stream: Stream, wanted: Mapping[str, Any], in_force: InForce) -> Made:
+    """Fold one record for the wanted views; raises Poison."""
+    history = History()
+    for row in stream:
+        history.add(row)
+    last, document = stream[-1], None
+    try:
+        if public_view.NAME in wanted:
+            document = StoredDocument(
+                id=last.originator_id,
+                version=last.originator_version,
+                position=last.position,
+                recorded_at=last.recorded_at,
+                body=public_view.body(history.page, in_force),
+            )
+        folded = history.folded(in_force) if wanted.keys() - {public_view.NAME} else None
+        rows = {name: wanted[name].rows(folded) for name in wanted if name != public_view.NAME}
+    except Exception as trouble:
+        raise Poison(last, trouble) from trouble
+    return Made(stream[0].position, len(stream), rows, document)
+
+
+def fold(
+    streams: Iterator[Stream], events: int, wanted: Mapping[str, Any], in_force: InForce
+) -> Iterator[list[Made]]:
+    """Yield what the records make, some at a time in order of place; raises Poison.
+
+    Other processes help with a long log; they know the projections by name alone.
+    """
+    known = all(ROLL_CALL.get(name) is projection for name, projection in wanted.items())
+    if events <= ALONE_MAX or not known:
+        while chunk := list(islice(streams, CHUNK)):
+            yield _in_order([made(stream, wanted, in_force) for stream in chunk])
+        return
+    yield from _by_many(streams, wanted, in_force)
+
+
+def _in_order(found: list[Made]) -> list[Made]:
+    # Search indexes take rows several times faster that way.
+    return sorted(found, key=lambda one: one.place)
+
+
+def _by_many(
+    streams: Iterator[Stream], wanted: Mapping[str, Any], in_force: InForce
+) -> Iterator[list[Made]]:
+    hands = os.cpu_count() or 1
+    names = tuple(wanted)
+    # Spawned, because this process has threads and connections that a fork would tear.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(hands, mp_context=context)
+    under_way: deque[tuple[list[Stream], Future[list[Made] | None]]] = deque()
+
+    def give() -> None:
+        chunk = list(islice(streams, CHUNK))
+        if chunk:
+            under_way.append((chunk, pool.submit(_made_elsewhere, chunk, names, in_force)))
+
+    try:
+        for _place in range(2 * hands):
+            give()
+        while under_way:
+            chunk, future = under_way.popleft()
+            found = future.result()
+            give()
+            # What another process could not fold is folded here, where its trouble can be told.
+            yield found or _in_order([made(stream, wanted, in_force) for stream in chunk])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _made_elsewhere(
+    chunk: list[Stream], names: tuple[str, ...], in_force: InForce
+) -> list[Made] | None:
+    """Fold in a process of the pool; None if it cannot be done."""
+    wanted = {name: ROLL_CALL[name] for name in names}
+    try:
+        return _in_order([made(stream, wanted, in_force) for stream in chunk])
+    except Poison:
+        return None

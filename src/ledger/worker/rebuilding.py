@@ -1,0 +1,126 @@
+"""How are views made anew?  The whole log is folded beside the live views, then swapped in.
+
+Readers see the old views until the swap, and never a half of a new one; appends go on meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, Final
+
+from ledger import actors
+from ledger.codec import decode
+from ledger.events import KeyIssued, KeyRevoked
+from ledger.in_force import InForce
+from ledger.store import Store, StoredDocument
+from ledger.worker.folding import Made, fold
+from ledger.worker.history import Histories, Progress, Reader
+from projections import public_view
+from projections.table import Checkpoint
+from projections.views import Fresh, Views
+
+BATCH: Final = 1_000
+UNDECIDED: Final = -1
+"""The version of the facts in force while documents are being swapped: that of no ledger."""
+
+
+class FactsChanged(Exception):
+    """Other gates or policies have come into force while the log was being folded."""
+
+
+def rebuild(store: Store, views: Views, wanted: Mapping[str, Any], progress: Progress) -> None:
+    """Make the wanted views anew; raises Poison, Overtaken and whatever stops the databases.
+
+    When other facts come into force on the way, all of it is done again under them.
+    """
+    while True:
+        try:
+            _once(store, views, wanted, progress)
+        except FactsChanged:
+            continue
+        return
+
+
+def _once(store: Store, views: Views, wanted: Mapping[str, Any], progress: Progress) -> None:
+    reader = Reader(store)
+    upto = reader.position()
+    in_force = reader.in_force(upto)
+    with ExitStack() as undoing:
+        fresh = {
+            name: views.fresh(projection)
+            for name, projection in wanted.items()
+            if name != public_view.NAME
+        }
+        for one in fresh.values():
+            undoing.callback(one.discard)
+        made = fold(reader.streams(upto), upto, wanted, in_force)
+
+        def documents() -> Iterator[StoredDocument]:
+            yield from _filled(made, fresh, upto, progress)
+            if reader.in_force(reader.position()).version != in_force.version:
+                raise FactsChanged
+            # Whoever finds this mark, because we came to grief, derives the documents again.
+            views.move(public_view.NAME, Checkpoint(0, UNDECIDED))
+
+        if public_view.NAME in wanted:
+            store.replace_documents(public_view.NAME, documents(), upto)
+            store.replace_documents(actors.VIEW, _keys(store, upto), upto)
+            views.move(public_view.NAME, Checkpoint(upto, in_force.version))
+        else:
+            for _document in _filled(made, fresh, upto, progress):
+                pass
+        for one in fresh.values():
+            one.index()
+            _swap(reader, one, upto, in_force)
+
+
+def _filled(
+    made: Iterator[list[Made]], fresh: Mapping[str, Fresh], upto: int, progress: Progress
+) -> Iterator[StoredDocument]:
+    """Fill the fresh tables and yield the documents on the way."""
+    done = 0
+    for some in made:
+        for name, one in fresh.items():
+            one.fill([record.rows[name] for record in some])
+        for record in some:
+            done += record.events
+            if record.document is not None:
+                yield record.document
+        progress(min(done, upto), upto)
+    progress(upto, upto)
+
+
+def _swap(reader: Reader, fresh: Fresh, upto: int, in_force: InForce) -> None:
+    histories = Histories(reader)
+    while not fresh.swap(Checkpoint(upto, in_force.version)):
+        # The live view went on meanwhile: take in what it has, and try again.
+        rows = reader.batch(upto, BATCH)
+        upto = rows[-1].position
+        if reader.in_force(upto).version != in_force.version:
+            raise FactsChanged
+        fresh.put(histories.touched(rows, in_force))
+
+
+def _keys(store: Store, upto: int) -> Iterator[StoredDocument]:
+    """Yield the state of every API key, as the appends wrote it."""
+    issued: dict[str, KeyIssued] = {}
+    found: dict[str, StoredDocument] = {}
+    kinds = (KeyIssued.TYPE, KeyRevoked.TYPE)
+    for row in store.rows(0, upto):
+        if row.topic.rpartition(":")[0] not in kinds:
+            continue
+        event = decode(row.originator_id, row.originator_version, row.topic, row.state)
+        if isinstance(event, KeyIssued):
+            issued[event.key_digest] = event
+        elif not isinstance(event, KeyRevoked):
+            continue
+        revoked = isinstance(event, KeyRevoked)
+        found[event.key_digest] = StoredDocument(
+            id=event.key_digest,
+            version=row.originator_version,
+            position=row.position,
+            recorded_at=row.recorded_at,
+            body=actors.key_body(issued[event.key_digest], revoked=revoked),
+        )
+    yield from found.values()
