@@ -111,7 +111,7 @@ class Ledger(Engine):
 
     async def evaluate(self, record_id: str, command: Evaluate, request: Request) -> Receipt:
         """Append a gate evaluation that agrees with its own evidence."""
-        active = (await self.in_force()).gates
+        active = await self.activations(command.gate)
         return await self._change(
             record_id,
             request,

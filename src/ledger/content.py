@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import to_json, to_jsonable_python
 
 from ledger.vocabulary import ClaimSource, Count, Day, Digest, Kind, Line, Prose, Score
 
@@ -178,10 +179,10 @@ class Facts(Value):
 
     def value(self, field: PublicField) -> Scalar:
         """Return the wire value of one field, None where there is none."""
-        found: Any = self.model_dump(mode="json")
+        found: Any = self
         for step in _PATHS[field]:
-            found = None if found is None else found[step]
-        value: Scalar = found
+            found = None if found is None else getattr(found, step)
+        value: Scalar = to_jsonable_python(found)
         return value
 
     def corrected(self, field: PublicField, to: Scalar) -> Facts:
@@ -193,4 +194,4 @@ class Facts(Value):
             place[step] = place[step] if place[step] is not None else {}
             place = place[step]
         place[last] = to
-        return Facts.model_validate_json(json.dumps(whole))
+        return Facts.model_validate_json(to_json(whole))

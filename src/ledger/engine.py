@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
@@ -18,7 +18,7 @@ from eventsourcing.persistence import ApplicationRecorder, Mapper, StoredEvent
 from ledger import actors, codec, errors, governance, rules
 from ledger.arrivals import Arrivals
 from ledger.events import Event, RecordSubmitted
-from ledger.in_force import InForce
+from ledger.in_force import Activation, InForce
 from ledger.keys import Keys
 from ledger.record import ResearchRecord, evolve, project
 from ledger.store import (
@@ -35,7 +35,7 @@ from ledger.store import (
     Store,
     VersionConflict,
 )
-from ledger.vocabulary import now
+from ledger.vocabulary import Gate, now
 
 HELD_RECORDS: Final = 2_000
 """Records kept decoded: enough for those being worked on, few enough for the garbage collector."""
@@ -145,6 +145,14 @@ class Engine(Application[str]):
             in_force = in_force.after(event)
         self._in_force = in_force
         return in_force
+
+    async def activations(self, gate: Gate) -> Mapping[Gate, Activation]:
+        """Return the gates that were activated, ``gate`` among them if it was at all.
+
+        An activation is never taken back, so one that is remembered will do.
+        """
+        remembered = self._in_force.gates
+        return remembered if gate in remembered else (await self.in_force()).gates
 
     async def handle(self, record_id: str) -> str:
         """Return the handle of a record; refuses RecordUnknown."""

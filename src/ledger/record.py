@@ -80,7 +80,7 @@ def evolve(record: ResearchRecord | None, event: Event) -> ResearchRecord:
         )
         raise ValueError(message)
     facts = facts_after(record.facts, event)
-    return replace(_applied(record, event), facts=facts, version=event.originator_version)
+    return replace(_applied(record, event, facts), facts=facts, version=event.originator_version)
 
 
 def project(_nothing: ResearchRecord | None, events: Iterable[Event]) -> ResearchRecord | None:
@@ -100,7 +100,9 @@ def _opened(event: Event) -> ResearchRecord:
     return ResearchRecord(event.originator_id, event.handle, facts, (first,))
 
 
-def _applied(record: ResearchRecord, event: Event) -> ResearchRecord:  # noqa: PLR0911 - one return a fact
+def _applied(  # noqa: PLR0911 - one return a fact
+    record: ResearchRecord, event: Event, facts: Facts
+) -> ResearchRecord:
     match event:
         case RecordResubmitted():
             again = Submission(event.content_digest, event.submitted_on)
@@ -112,7 +114,7 @@ def _applied(record: ResearchRecord, event: Event) -> ResearchRecord:  # noqa: P
         case GateEvaluated():
             return _evaluated(record, event)
         case CorrectionIssued():
-            return _corrected(record, event)
+            return _corrected(record, event, facts)
         case RecordSuperseded():
             return replace(record, superseded_by=event.by)
         case ReviewAssessed() | ClaimsCounted() | PageImported():
@@ -136,9 +138,9 @@ def _evaluated(record: ResearchRecord, event: GateEvaluated) -> ResearchRecord:
     )
 
 
-def _corrected(record: ResearchRecord, event: CorrectionIssued) -> ResearchRecord:
+def _corrected(record: ResearchRecord, event: CorrectionIssued, facts: Facts) -> ResearchRecord:
     # A corrected submission date is the date that evaluations are held against from now on.
-    dated = replace(record.current, submitted_on=facts_after(record.facts, event).submitted_on)
+    dated = replace(record.current, submitted_on=facts.submitted_on)
     in_doubt = record.in_doubt or event.nature in STANDING_NATURES
     return replace(
         record,
