@@ -47,6 +47,8 @@ class Size:
     post_database_cpu_us: float
     get_per_s: float
     get_p99_ms: float
+    get_cpu_us: float
+    get_database_cpu_us: float
     history_ms: float
     list_first_ms: float
     list_ms: float
@@ -80,10 +82,11 @@ def _measured(bench: Bench, store: str, ledger: Ledger, events: int) -> Size:
     with ledger.serving() as server:
         listed = _asked(server, ids)
         some = [f"/v1/records/{record}" for record in random.sample(ids, min(20_000, len(ids)))]
-        got = wrk(server, "GET", bench.file(some), bench.seconds)
         before = _database_s(bench, ledger)
+        got = wrk(server, "GET", bench.file(some), bench.seconds)
+        between = _database_s(bench, ledger)
         posted = wrk(server, "POST", bench.bodies, bench.seconds)
-        database_s = _database_s(bench, ledger) - before
+        after = _database_s(bench, ledger)
     logs.load(ledger, FOLLOWED // LENGTH, LENGTH)
     followed = following(ledger).rate
     found = Size(
@@ -99,9 +102,11 @@ def _measured(bench: Bench, store: str, ledger: Ledger, events: int) -> Size:
         post_per_s=posted.rate,
         post_p99_ms=posted.p99_ms or 0,
         post_cpu_us=posted.cpu_us or 0,
-        post_database_cpu_us=database_s / (posted.rate * bench.seconds) * 1_000_000,
+        post_database_cpu_us=(after - between) / (posted.rate * bench.seconds) * 1_000_000,
         get_per_s=got.rate,
         get_p99_ms=got.p99_ms or 0,
+        get_cpu_us=got.cpu_us or 0,
+        get_database_cpu_us=(between - before) / (got.rate * bench.seconds) * 1_000_000,
         **listed,
     )
     told(str(found))
