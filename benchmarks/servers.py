@@ -174,10 +174,10 @@ def cpu_s(*pids: int) -> float:
     """Return the processor time that processes have used, in seconds; 0 where nothing tells it."""
     used = 0
     for pid in pids:
-        # The fields behind the program's name, which may hold anything: user and system time.
+        # Behind the program's name, which may hold anything: its own time, its dead children's.
         with contextlib.suppress(OSError):
             after = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-            used += int(after[11]) + int(after[12])
+            used += sum(map(int, after[11:15]))
     return used / os.sysconf("SC_CLK_TCK")
 
 
