@@ -39,6 +39,7 @@ from ledger.vocabulary import (
     Gate,
     PolicyVersion,
     Scope,
+    Visibility,
     new_handle,
     new_record_id,
     now,
@@ -78,12 +79,13 @@ class Ledger(Engine):
     async def attach(
         self, record_id: str, command: Attach, size_bytes: int, request: Request
     ) -> Receipt:
-        """Attach stored bytes."""
+        """Attach stored bytes; what is public may from now on be attached by its digest alone."""
+        public = command.visibility is Visibility.PUBLIC
         return await self._change(
             record_id,
             request,
             lambda held, asked: rules.attach(held, command, size_bytes, asked),
-            Besides(artifacts=(Artifact(command.digest, size_bytes),)),
+            Besides(artifacts=(Artifact(command.digest, size_bytes),) if public else ()),
         )
 
     async def register(self, record_id: str, command: Register, request: Request) -> Receipt:

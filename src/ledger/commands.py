@@ -99,7 +99,7 @@ class Resubmit(Command):
 
 
 class Attach(Command):
-    """Attach bytes that were uploaded before, by their digest."""
+    """Attach bytes by their digest: public ones, or what this record withholds."""
 
     EXAMPLE: ClassVar[dict[str, Any]] = {"role": "repro-script", "digest": _DIGEST}
     role: ArtifactRole

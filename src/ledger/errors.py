@@ -267,7 +267,7 @@ class DigestMismatch(RuleBroken):
 
 
 class ArtifactMissing(RuleBroken):
-    """No uploaded artifact has this digest: upload the bytes first."""
+    """No public artifact has this digest: upload the bytes."""
 
     code = "artifact-missing"
 

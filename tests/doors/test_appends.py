@@ -283,3 +283,31 @@ def test_a_withheld_artifact_is_named_but_not_given(ledger: Api) -> None:
     assert digest == digest_of(b"secret")
     refused = ledger.client.get(f"/v1/records/{record}/artifacts/{digest}")
     assert (refused.status_code, refused.json()["code"]) == (404, "artifact-unknown")
+
+
+def test_a_bare_digest_publishes_nothing_that_is_withheld(ledger: Api) -> None:
+    record, other = (ledger.submit().json()["record_id"] for _ in range(2))
+    secret = b"bytes that one record withholds"
+    digest = digest_of(secret)
+
+    def attach(where: str, **changes: str) -> tuple[int, str | None]:
+        answer = ledger.post(where, "artifacts", {"role": "other", "digest": digest} | changes)
+        return answer.status_code, answer.json().get("code")
+
+    def fetched(where: str) -> int:
+        return ledger.client.get(f"/v1/records/{where}/artifacts/{digest}").status_code
+
+    sent = ledger.headers(ledger.etag(record)) | {"Content-Type": "text/plain"}
+    url = f"/v1/records/{record}/artifacts?role=dataset&visibility=withheld"
+    assert ledger.client.post(url, content=secret, headers=sent).status_code == 201
+    missing = (422, "artifact-missing")
+    # The same answer as for bytes that nobody has: nothing tells that they are here.
+    assert attach(other) == attach(other, digest=digest_of(b"never seen")) == missing
+    assert attach(other, visibility="withheld") == missing
+    assert attach(record) == missing
+    assert attach(record, visibility="withheld") == (201, None)
+    assert [fetched(record), fetched(other)] == [404, 404]
+    # Who has the bytes may publish them, and then anybody may name them.
+    assert ledger.upload(record, "report", secret).status_code == 201
+    assert attach(other) == (201, None)
+    assert [fetched(record), fetched(other)] == [200, 200]

@@ -55,7 +55,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """Bytes that the events of an append name, kept elsewhere."""
+    """Bytes that an append makes public, kept elsewhere."""
 
     digest: str
     size_bytes: int
@@ -177,7 +177,7 @@ class Store(Protocol):
         """Return which streams hold reserved names, by name; free names are left out."""
 
     async def artifact(self, digest: str) -> int | None:
-        """Return the size in bytes of an artifact that the log names, or None."""
+        """Return the size in bytes of an artifact that is public, or None."""
 
     async def owner(self, kind: str, value: str) -> str | None:
         """Return the stream that holds a reserved name, or None."""

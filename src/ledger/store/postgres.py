@@ -224,7 +224,7 @@ class PostgresStore(ApplicationRecorder):
         return dict(await self._ask(QUERIES["reservations"], (kind, [*filter(findable, values)])))
 
     async def artifact(self, digest: str) -> int | None:
-        """Return the size in bytes of an artifact that the log names, or None."""
+        """Return the size in bytes of an artifact that is public, or None."""
         row = await self._look_up("artifacts", "", digest)
         return row[1] if row else None
 

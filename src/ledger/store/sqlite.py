@@ -198,7 +198,7 @@ class SQLiteStore(ApplicationRecorder):
         return dict(self._read(query, (kind, json.dumps([*filter(findable, values)]))))
 
     async def artifact(self, digest: str) -> int | None:
-        """Return the size in bytes of an artifact that the log names, or None."""
+        """Return the size in bytes of an artifact that is public, or None."""
         rows = self._look_up("SELECT size_bytes FROM artifacts WHERE digest = ?", (digest,))
         return rows[0][0] if rows else None
 

@@ -5,6 +5,7 @@ Every append is answered by its receipt; a retry under the same key gets the sam
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -202,7 +203,7 @@ def _add_attachments(routes: APIRouter, service: Service) -> None:
                 command, size = await _uploaded(request, service, who.actor)
             else:
                 command = await requests.body(request, Attach)
-                size = await _size(service, command.digest)
+                size = await _size(service, request.path_params["address"], command)
             attach = replace(
                 ATTACHMENT,
                 act=lambda ledger, record, command, asked: ledger.attach(
@@ -236,7 +237,7 @@ def _add_attachments(routes: APIRouter, service: Service) -> None:
         methods=["POST"],
         status_code=HTTPStatus.CREATED,
         operation_id="attach",
-        summary="Attach an artifact: upload its bytes, or name bytes that were uploaded before.",
+        summary="Attach an artifact: upload its bytes, or name bytes that are attached already.",
         tags=["appends"],
         response_class=Response,
         responses={
@@ -247,11 +248,18 @@ def _add_attachments(routes: APIRouter, service: Service) -> None:
     )
 
 
-async def _size(service: Service, digest: str) -> int:
-    """Return the size in bytes of what was uploaded before, to whichever server of this ledger."""
-    found = await service.store.artifact(digest)
-    if found is None:
-        found = service.artifacts.size(digest)
+async def _size(service: Service, address: str, command: Attach) -> int:
+    """Return the size in bytes of what a bare digest may name (docs/decisions/0012).
+
+    Bytes that are public anywhere may be named by anybody; withheld ones only by the record that
+    withholds them, and only to stay withheld.  Nothing tells whether others are there.
+    """
+    found = await service.store.artifact(command.digest)
+    if found is None and command.visibility is Visibility.WITHHELD:
+        record_id = await service.ledger.resolve(address)
+        view = await service.store.document(service.view_name, record_id)
+        own = json.loads(view.body)["artifacts"] if view else []
+        found = next((a["size_bytes"] for a in own if a["digest"] == command.digest), None)
     if found is None:
         raise errors.ArtifactMissing
     return found
