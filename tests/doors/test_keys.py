@@ -10,21 +10,28 @@ from pathlib import Path
 import httpx
 import pytest
 
+from given_postgres import fresh_database
 from given_service import Api, founded, served, settings_in
 from ledger.keys import HELD_KEYS
-from ledger.service import Service
+from ledger.service import Service, create
+from ledger.settings import Settings
 from ledger.vocabulary import Scope
 
 BODY = {"content": {"title": "A small study", "publisher": "Example Research"}}
 
 
-@pytest.fixture
-def doors(tmp_path: Path) -> Iterator[tuple[Api, Api]]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def doors(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Api, Api]]:
     """Give clients of two servers over one ledger; each has a service of its own."""
-    services = founded(tmp_path), Service(settings_in(tmp_path))
+    settings = owner = settings_in(tmp_path)
+    if request.param == "postgresql":
+        database = fresh_database()
+        settings = Settings(database_url=database.app_url, data_dir=tmp_path)
+        owner = Settings(database_url=database.owner_url, data_dir=tmp_path)
+    create(owner)
     with ExitStack() as stack:
         clients = []
-        for service in services:
+        for service in (Service(settings), Service(settings)):
             address = stack.enter_context(served(service))
             client = stack.enter_context(httpx.Client(base_url=address, timeout=30))
             clients.append(Api(client, service))
