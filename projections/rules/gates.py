@@ -31,8 +31,9 @@ NO_FLAW: Final = re.compile(
 """Wordings by which an attacker says that the attack found nothing."""
 
 NOTHING_ATTEMPTED: Final = frozenset({"not-attempted", "predates-activation"})
-NOT_ATTEMPTED: Final = re.compile(r"\b(?:no|not|nothing)\b[^.;]*\battempted\b", re.IGNORECASE)
-"""How a page says so in words."""
+_CLAUSE_END: Final = re.compile(r"[.;]")
+_NONE: Final = re.compile(r"\b(?:no|not|nothing)\b", re.IGNORECASE)
+_ATTEMPTED: Final = re.compile(r"\battempted\b", re.IGNORECASE)
 
 FINDING_LIMIT: Final = 80
 
@@ -173,11 +174,24 @@ def no_test_power(case: Case) -> Iterator[Found]:
             )
 
 
+def says_nothing_attempted(text: str) -> bool:
+    """Whether a clause of the text says in words that nothing was attempted.
+
+    Each clause is read once: one expression for both words takes quadratic time on a text of noes.
+    """
+    return any(
+        (none := _NONE.search(clause)) is not None and _ATTEMPTED.search(clause, none.end())
+        for clause in _CLAUSE_END.split(text)
+    )
+
+
 def evaluated_without_evaluation(case: Case) -> Iterator[Found]:
     """A moment of evaluation is stated where nothing was attempted."""
     printed = case.stated("Evaluated", "Evaluated at")
     reason = case.imported["verdict"]["reason"]
-    attempted = reason["code"] not in NOTHING_ATTEMPTED and not NOT_ATTEMPTED.search(reason["text"])
+    attempted = reason["code"] not in NOTHING_ATTEMPTED and not says_nothing_attempted(
+        reason["text"]
+    )
     if printed is not None and not attempted:
         yield Found(
             f"The page gives {printed.value} as the moment of evaluation of a record on which, as "

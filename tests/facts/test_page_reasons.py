@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ledger.evidence import RedTeamEvidence, SandboxEvidence
-from ledger.importing.reason import read
+from ledger.importing.reason import read, says_before_activation
 from ledger.vocabulary import AttackerRole, Gate, Method, Outcome
+from projections.rules.gates import says_nothing_attempted
 
 HUNTER, AUDITOR, REPLICATOR = AttackerRole
 
@@ -151,3 +156,37 @@ def test_a_reason_for_no_attempt_names_no_method(text: str, predates: bool) -> N
     reading = read(text)
     assert (reading.method, reading.evidence, reading.unread) == (None, None, ())
     assert reading.predates_activation is predates
+
+
+WORDS = (
+    *("no", "not", "nothing", "know", "attempted", "Attempted", "unattempted", "before", "Before"),
+    *("activated", "activation", "reactivated", "went live", "going live", "live", "gone", "é"),
+    *(".", ";", ",", "_", "-", "\n", " "),
+)
+READERS: list[tuple[Callable[[str], bool], str]] = [
+    (says_nothing_attempted, r"\b(?:no|not|nothing)\b[^.;]*\battempted\b"),
+    (
+        says_before_activation,
+        r"\bbefore\b[^.;]*\b(?:activat(?:ed|ion)|(?:went|go(?:es|ing)?) live)\b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("reader", "meaning"), READERS)
+@given(st.lists(st.sampled_from(WORDS), max_size=12), st.sampled_from(["", " "]))
+@example(["no", " ", "attempted"], "")
+@example(["before", ".", "activation"], " ")
+def test_a_clause_says_what_its_words_say(
+    reader: Callable[[str], bool], meaning: str, words: list[str], between: str
+) -> None:
+    text = between.join(words)
+    assert reader(text) == bool(re.search(meaning, text, re.IGNORECASE))
+
+
+@pytest.mark.parametrize("word", ["no ", "before ", "nothing", "no.", "before;"])
+def test_a_clause_of_any_length_is_read(word: str) -> None:
+    # So long that whoever looks from each word to the end of the text never gets done.
+    hostile = word * 1_000_000
+    assert not says_nothing_attempted(hostile)
+    assert not says_before_activation(hostile)
+    assert read(hostile[:50_000]).evidence is None

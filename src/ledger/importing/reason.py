@@ -36,8 +36,10 @@ _CRASH: Final = re.compile(
     re.IGNORECASE,
 )
 _NOTHING_DONE: Final = re.compile(r"\b(?:no|nothing)\b|\bnot (?:been )?attempted\b", re.IGNORECASE)
-_BEFORE_ACTIVATION: Final = re.compile(
-    r"\bbefore\b[^.;]*\b(?:activat(?:ed|ion)|(?:went|go(?:es|ing)?) live)\b", re.IGNORECASE
+_CLAUSE_END: Final = re.compile(r"[.;]")
+_BEFORE: Final = re.compile(r"\bbefore\b", re.IGNORECASE)
+_ACTIVATION: Final = re.compile(
+    r"\b(?:activat(?:ed|ion)|(?:went|go(?:es|ing)?) live)\b", re.IGNORECASE
 )
 
 
@@ -65,7 +67,7 @@ def read(text: str) -> Reading:
         return Reading(gate=gate, method=Method.RED_TEAM, evidence=evidence, unread=unread)
     if (figures := _SANDBOX.search(text)) is not None:
         return _sandbox(figures)
-    predates = bool(_BEFORE_ACTIVATION.search(text))
+    predates = says_before_activation(text)
     if predates or _NOTHING_DONE.search(text):
         return Reading(predates_activation=predates)
     if re.search(r"\bsandbox\b", text, re.IGNORECASE):
@@ -73,6 +75,17 @@ def read(text: str) -> Reading:
     if re.search(r"\blean ?4\b", text, re.IGNORECASE):
         return Reading(method=Method.LEAN4, unread=("Lean 4 run",))
     return Reading()
+
+
+def says_before_activation(text: str) -> bool:
+    """Whether a clause of the text says that something was before an activation.
+
+    Each clause is read once: one expression for both takes quadratic time on a hostile text.
+    """
+    return any(
+        (before := _BEFORE.search(clause)) is not None and _ACTIVATION.search(clause, before.end())
+        for clause in _CLAUSE_END.split(text)
+    )
 
 
 def _sandbox(found: re.Match[str]) -> Reading:
