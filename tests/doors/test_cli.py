@@ -294,10 +294,25 @@ def test_rebuild_makes_the_same_views_again(empty: Path) -> None:
     before = done(empty, "show", "SRCH:B0E046B6", "--json")
     for file in empty.glob("ledger.db.views*"):
         file.unlink()
-    lines = done(empty, "rebuild").splitlines()
-    assert [line.split()[1] for line in lines] == list(ROLL_CALL)
-    assert all(re.search(r"from \d+ events in [0-9.]+ s \(\d+ events/s\)\.$", x) for x in lines)
+    (line,) = done(empty, "rebuild").splitlines()
+    told, _, rate = line.partition(" from ")
+    assert told == f"Rebuilt {', '.join(ROLL_CALL)}"
+    assert re.fullmatch(r"\d+ events in [0-9.]+ s \(\d+ events/s\)\.", rate)
     assert done(empty, "show", "SRCH:B0E046B6", "--json") == before
+
+
+def test_a_rebuild_derives_every_document_again_the_api_keys_too(filled: Path) -> None:
+    key = done(filled, "keys", "create", "--name", "b", "--scope", "submit").splitlines()[-1]
+    with sqlite3.connect(filled / "ledger.db") as outsider:
+        before = outsider.execute("SELECT * FROM documents ORDER BY view, id").fetchall()
+        outsider.execute("DELETE FROM documents")
+    outsider.close()
+    done(filled, "rebuild")
+    with sqlite3.connect(filled / "ledger.db") as outsider:
+        assert outsider.execute("SELECT * FROM documents ORDER BY view, id").fetchall() == before
+    outsider.close()
+    assert {row[0] for row in before} == {"public_view", "api_keys"}
+    assert key
 
 
 def test_rebuild_takes_one_view_and_knows_which_there_are(filled: Path) -> None:
