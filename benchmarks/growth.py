@@ -7,17 +7,17 @@ import json
 import random
 import statistics
 import time
-from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import logs
 import psycopg
 from bench import Bench
-from figures import told
+from figures import Measured, told
 from load import wrk
 from projecting import LENGTH, following, rebuilt, scan
-from reads import PAGE, asking, next_page
+from reads import PAGE, Ask, asking, next_page
 from servers import Ledger, Server, cpu_s, family
 
 DEEP_PAGES = 1_000
@@ -28,89 +28,99 @@ RARE, COMMON = "Icelandic", "cross-lingual transfer"
 """Words of a few titles, and words of most abstracts."""
 
 
-@dataclass(frozen=True)
-class Size:
-    """What was measured at one size."""
-
-    store: str
-    events: int
-    load_s: float
-    log_bytes_per_event: float
-    documents_bytes_per_event: float
-    views_bytes_per_event: float
-    scan_per_s: float
-    rebuild_s: float
-    catch_up_per_s: float
-    post_per_s: float
-    post_p99_ms: float
-    post_cpu_us: float
-    post_database_cpu_us: float
-    get_per_s: float
-    get_p99_ms: float
-    get_cpu_us: float
-    get_database_cpu_us: float
-    history_ms: float
-    list_first_ms: float
-    list_ms: float
-    list_deep_ms: float
-    search_rare_ms: float
-    search_common_ms: float
+Size = dict[str, Any]
+"""What was measured at one size, each under the words of its line in the table."""
 
 
-def measure(bench: Bench, sizes: list[int], stores: list[str]) -> None:
+def measure(bench: Bench, sizes: list[int], stores: list[str], *, views: bool) -> None:
     """Fill a new ledger for each size and measure it; what is done is told at once."""
     rows: list[Size] = []
     for store in stores:
         for events in sizes:
             ledger = bench.ledger(store)
-            rows.append(_measured(bench, store, ledger, events))
+            found = {"store": store} | _log(bench, ledger, events)
+            if views:
+                found |= _views(bench, ledger, events)
+            told(str(found))
+            rows.append(found)
             bench.report.extra = _table(rows)
             bench.report.write()
             bench.drop(ledger)
 
 
-def _measured(bench: Bench, store: str, ledger: Ledger, events: int) -> Size:
+def _log(bench: Bench, ledger: Ledger, events: int) -> Size:
+    """Measure what needs the log alone: its size, a scan, appends."""
     began = time.perf_counter()
-    ids = logs.load(ledger, events // LENGTH, LENGTH)
-    load_s = time.perf_counter() - began
-    told(f"{store}: {events:,} events written in {load_s:.0f} s")
-    log = _bytes(ledger, "ledger")
-    rebuild_s = rebuilt(ledger)
-    told(f"{store}, {events:,} events: rebuilt in {rebuild_s:.0f} s")
-    documents = _bytes(ledger, "ledger") - log
-    scanned = scan(ledger).rate
+    logs.load(ledger, events // LENGTH, LENGTH)
+    found: Size = {"events": ledger.head(), "write the log, s": time.perf_counter() - began}
+    told(f"{ledger.where}: {events:,} events written in {found['write the log, s']:.0f} s")
+    found["log, bytes per event"] = _bytes(ledger, "ledger") / events
+    found["raw scan, events/s"] = scan(ledger).rate
     with ledger.serving() as server:
-        listed = _asked(server, ids)
-        some = [f"/v1/records/{record}" for record in random.sample(ids, min(20_000, len(ids)))]
         before = _database_s(bench, ledger)
-        got = wrk(server, "GET", bench.file(some), bench.seconds)
-        between = _database_s(bench, ledger)
         posted = wrk(server, "POST", bench.bodies, bench.seconds)
-        after = _database_s(bench, ledger)
-    logs.load(ledger, FOLLOWED // LENGTH, LENGTH)
-    followed = following(ledger).rate
-    found = Size(
-        store=store,
-        events=ledger.head(),
-        load_s=load_s,
-        log_bytes_per_event=log / events,
-        documents_bytes_per_event=documents / events,
-        views_bytes_per_event=_bytes(ledger, "ledger_views") / events,
-        scan_per_s=scanned,
-        rebuild_s=rebuild_s,
-        catch_up_per_s=followed,
-        post_per_s=posted.rate,
-        post_p99_ms=posted.p99_ms or 0,
-        post_cpu_us=posted.cpu_us or 0,
-        post_database_cpu_us=(after - between) / (posted.rate * bench.seconds) * 1_000_000,
-        get_per_s=got.rate,
-        get_p99_ms=got.p99_ms or 0,
-        get_cpu_us=got.cpu_us or 0,
-        get_database_cpu_us=(between - before) / (got.rate * bench.seconds) * 1_000_000,
-        **listed,
-    )
-    told(str(found))
+        found |= _told("POST", posted, bench, _database_s(bench, ledger) - before)
     return found
+
+
+def _views(bench: Bench, ledger: Ledger, events: int) -> Size:
+    """Measure what readers meet: documents, lists, searches, and the projector behind the log."""
+    log = _bytes(ledger, "ledger")
+    found: Size = {"rebuild all views, s": rebuilt(ledger)}
+    told(f"{ledger.where}: rebuilt in {found['rebuild all views, s']:.0f} s")
+    found["documents, bytes per event"] = (_bytes(ledger, "ledger") - log) / events
+    found["views, bytes per event"] = _bytes(ledger, "ledger_views") / events
+    with ledger.serving() as server:
+        paths, listed = _listed(server)
+        before = _database_s(bench, ledger)
+        got = wrk(server, "GET", bench.file(paths), bench.seconds)
+        found |= _told("GET", got, bench, _database_s(bench, ledger) - before) | listed
+    logs.load(ledger, FOLLOWED // LENGTH, LENGTH)
+    found["project, events/s"] = following(ledger).rate
+    return found
+
+
+def _told(name: str, measured: Measured, bench: Bench, database_s: float) -> Size:
+    return {
+        f"{name}, per second": measured.rate,
+        f"{name}, p99 ms": measured.p99_ms or 0,
+        f"{name}, CPU us of the server": measured.cpu_us or 0,
+        f"{name}, CPU us of the database": database_s / measured.rate / bench.seconds * 1_000_000,
+    }
+
+
+def _took(ask: Ask, path: str) -> float:
+    """Return the milliseconds that one answer took."""
+    began = time.perf_counter()
+    ask(path).read()
+    return (time.perf_counter() - began) * 1_000
+
+
+def _listed(server: Server) -> tuple[list[str], Size]:
+    """Return the paths of listed records, and the milliseconds of single requests for lists."""
+    page = f"/v1/records?limit={PAGE}"
+    with asking(server) as ask:
+        # The first list after the view has moved counts everything; the next ones know it.
+        found: Size = {"first list after a change, ms": _took(ask, page)}
+        found["list, page 1, ms"] = statistics.median(_took(ask, page) for _n in range(ASKED))
+        deep, pages = page, 0
+        paths: list[str] = []
+        following: str | None = page
+        while following is not None and pages < DEEP_PAGES:
+            deep = following
+            answer = ask(deep)
+            shown = json.loads(answer.read())["items"]
+            paths += [f"/v1/records/{entry['record_id']}" for entry in shown]
+            following, pages = next_page(answer), pages + 1
+        found[f"list, page {DEEP_PAGES:,} or the last, ms"] = statistics.median(
+            _took(ask, deep) for _n in range(ASKED)
+        )
+        found["history of a record, ms"] = statistics.median(
+            _took(ask, f"{path}/history") for path in random.sample(paths, ASKED)
+        )
+        found["search, a rare word, ms"] = _took(ask, f"{page}&q={quote(RARE)}")
+        found["search, words of most records, ms"] = _took(ask, f"{page}&q={quote(COMMON)}")
+    return paths, found
 
 
 def _database_s(bench: Bench, ledger: Ledger) -> float:
@@ -169,11 +179,16 @@ def _table(rows: list[Size]) -> str:
     lines = [
         "## Growth",
         "",
-        "| | " + " | ".join(f"{row.store}, {row.events:,}" for row in rows) + " |",
+        "| | " + " | ".join(f"{row['store']}, {row['events']:,}" for row in rows) + " |",
         "|---|" + "---|" * len(rows),
     ]
-    for column in fields(Size)[2:]:
-        values = [getattr(row, column.name) for row in rows]
-        shown = [f"{v:,.0f}" if v >= 100 else f"{v:.1f}" for v in values]
-        lines.append(f"| {column.name.replace('_', ' ')} | {' | '.join(shown)} |")
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if name not in {"store", "events"}:
+            lines.append(f"| {name} | {' | '.join(_shown(row.get(name)) for row in rows)} |")
     return "\n".join(lines)
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

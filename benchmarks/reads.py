@@ -36,6 +36,9 @@ LISTED = 1
 """Connections that list: a page's own cost is wanted, not how many fit side by side."""
 
 
+Ask = Callable[[str], http.client.HTTPResponse]
+
+
 @dataclass
 class Library:
     """A ledger of many records with what a reader may ask of it."""
@@ -132,7 +135,7 @@ def _bodies(length: int, count: int) -> list[list[str]]:
 
 
 @contextlib.contextmanager
-def asking(server: Server) -> Iterator[Callable[[str], http.client.HTTPResponse]]:
+def asking(server: Server) -> Iterator[Ask]:
     """Give a function that asks over one connection; anything but 200 ends the run."""
     connection = http.client.HTTPConnection(urlsplit(server.urls[0]).netloc, timeout=60)
 

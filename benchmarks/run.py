@@ -82,7 +82,7 @@ def main() -> None:
     began = time.monotonic()
     with bench.stack:
         if asked.growth:
-            growth.measure(bench, asked.growth, asked.stores)
+            growth.measure(bench, asked.growth, asked.stores, views=not asked.log_only)
         else:
             for part in PARTS:
                 part(bench)
@@ -110,6 +110,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument(
         "--stores", nargs="+", choices=STORES, default=list(STORES), help="For --growth."
     )
+    parser.add_argument("--log-only", action="store_true", help="For --growth: no views.")
     parser.add_argument("--out", type=Path, default=HERE / "results.md")
     return parser.parse_args()
 
