@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final
 
 from ledger.content import PublicField
@@ -72,6 +72,9 @@ class Correction:
     superseded_by: str | None = None
 
 
+_FIELDS: Final = tuple(column.name for column in fields(Correction))
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of corrections over all records, latest first; ``total`` counts all that match."""
@@ -107,8 +110,7 @@ class Corrections:
         """Return a row for each correction of the record, and for its supersession."""
         return {
             "correction": [
-                (c.position, c.record_id, c.nature, c.type, json.dumps(asdict(c), sort_keys=True))
-                for c in _history(record)
+                (c.position, c.record_id, c.nature, c.type, _body(c)) for c in _history(record)
             ]
         }
 
@@ -207,6 +209,15 @@ def _placed(entry: Logged, handle: str, title: str) -> dict[str, Any]:
         "actor": entry.event.actor,
         "basis": entry.event.basis.kind,
     }
+
+
+def _body(correction: Correction) -> str:
+    told = {name: getattr(correction, name) for name in _FIELDS}
+    told["changes"] = [
+        {"field": change.field, "before": change.before, "after": change.after}
+        for change in correction.changes
+    ]
+    return json.dumps(told, sort_keys=True)
 
 
 def _read(body: str) -> Correction:

@@ -103,6 +103,8 @@ def names(text: str) -> list[str]:
     """
     found = []
     for token in _TOKEN.findall(text):
+        if token.isalpha() and token[1:].islower():
+            continue  # an ordinary word, as most are
         parts = re.split(r"[-+]", token)
         capitals = max(sum(sign.isupper() for sign in part) for part in parts)
         with_digit = capitals and any(sign.isdigit() for sign in token)
