@@ -182,9 +182,8 @@ def _table(rows: list[Size]) -> str:
         "| | " + " | ".join(f"{row['store']}, {row['events']:,}" for row in rows) + " |",
         "|---|" + "---|" * len(rows),
     ]
-    for name in dict.fromkeys(name for row in rows for name in row):
-        if name not in {"store", "events"}:
-            lines.append(f"| {name} | {' | '.join(_shown(row.get(name)) for row in rows)} |")
+    names = dict.fromkeys(name for row in rows for name in row if name not in {"store", "events"})
+    lines += [f"| {name} | {' | '.join(_shown(row.get(name)) for row in rows)} |" for name in names]
     return "\n".join(lines)
 
 
