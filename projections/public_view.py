@@ -192,6 +192,7 @@ def document(page: Page, in_force: InForce) -> dict[str, Any]:
         "publisher": content.publisher,
         "note": content.note,
         "submission": {"number": page.submission, "digest": page.content_digest},
+        "content_digest": content.digest() if page.corrections else page.content_digest,
         "review": _review(page),
         "claims": _claims(page),
         "verdict": _verdict(page, ruling, in_force),

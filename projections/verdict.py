@@ -6,7 +6,7 @@ Pure, and blind to scores and claim counts: a verdict follows from evaluations a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, Literal
 
@@ -24,13 +24,14 @@ ReasonCode = Literal[
     "evaluator-error",
     "passed",
     "failed",
+    "not-applicable",
 ]
 CONCLUSIVE: Final = frozenset({Outcome.PASSED, Outcome.FAILED})
 UNSETTLED: Final[dict[Outcome, ReasonCode]] = {
     Outcome.INCONCLUSIVE: "inconclusive",
     Outcome.INVALID_CHECK: "withdrawn",
     Outcome.EVALUATOR_ERROR: "evaluator-error",
-    Outcome.NOT_APPLICABLE: "not-attempted",
+    Outcome.NOT_APPLICABLE: "not-applicable",
 }
 
 
@@ -74,6 +75,35 @@ def verdict(
     Only ``passed`` and ``failed`` settle a gate: a later run that broke down or found nothing
     neither clears a falsification nor spoils a verification (docs/decisions/0004).
     """
+    ruling = _ruling(evaluations, submission, submitted_on, in_force)
+    before = falsified_before(evaluations, submission)
+    if before is None or ruling.status is not Status.UNVERIFIED:
+        return ruling
+    # A new submission does not wash off what was found of an earlier one.
+    text = f"{ruling.text} Submission {before.subject.submission} of this record was falsified."
+    return replace(ruling, text=text)
+
+
+def falsified_before(evaluations: Sequence[GateEvaluated], submission: int) -> GateEvaluated | None:
+    """Return the evaluation that falsified the latest such submission before this one, or None."""
+    withdrawn = {e.withdraws for e in evaluations if e.outcome is Outcome.INVALID_CHECK}
+    latest = {
+        (e.subject.submission, e.gate): e
+        for e in evaluations
+        if e.outcome in CONCLUSIVE
+        and e.evaluation_id not in withdrawn
+        and e.subject.submission < submission
+    }
+    failed = [e for e in latest.values() if e.outcome is Outcome.FAILED]
+    return max(failed, key=lambda e: e.subject.submission, default=None)
+
+
+def _ruling(
+    evaluations: Sequence[GateEvaluated],
+    submission: int,
+    submitted_on: date | None,
+    in_force: InForce,
+) -> Verdict:
     counting = [
         e
         for e, state in zip(evaluations, states(evaluations, submission), strict=True)

@@ -155,8 +155,9 @@ def evaluated(  # noqa: PLR0913 - likewise
     basis: Basis | None = None,
     number: int = 100,
     withdraws: str | None = None,
+    submission: int = 1,
 ) -> Fact:
-    """A gate evaluates the first submission."""
+    """A gate evaluates a submission, by default the first."""
     return lambda stream, version: GateEvaluated(
         originator_id=stream,
         originator_version=version,
@@ -165,7 +166,7 @@ def evaluated(  # noqa: PLR0913 - likewise
         evaluation_id=uuid(number),
         gate=gate,
         outcome=outcome,
-        subject=Subject(submission=1, digest=DIGEST),
+        subject=Subject(submission=submission, digest=DIGEST),
         evidence=evidence,
         evaluated_at=at,
         withdraws=withdraws,

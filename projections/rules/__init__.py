@@ -132,6 +132,18 @@ RULES: Final = (
         pages.contract_version_disagrees,
     ),
     Rule(
+        "earlier-submission-falsified",
+        None,
+        "An earlier submission was falsified, and nothing has settled the current one.",
+        gates.earlier_submission_falsified,
+    ),
+    Rule(
+        "corrected-since-evaluation",
+        None,
+        "What the record claims was corrected, but its verdict is about what was submitted.",
+        gates.corrected_since_evaluation,
+    ),
+    Rule(
         "artifact-missing",
         None,
         "A settled verdict is stated without the artifacts that it needs.",

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
+from ledger.content import Facts, PublicField
+from ledger.events import GateEvaluated, RecordResubmitted, RecordSubmitted
 from ledger.evidence import RedTeamEvidence, SandboxEvidence
 from ledger.vocabulary import Gate, Outcome
 from projections.rules.case import Case, Found, cut
+from projections.verdict import falsified_before
 
 ABOUT_THE_CHECK: Final = (
     "hardcoded",
@@ -217,6 +220,60 @@ def evaluated_before_submission(case: Case) -> Iterator[Found]:
                 },
                 evaluation.originator_version,
             )
+
+
+def earlier_submission_falsified(case: Case) -> Iterator[Found]:
+    """An earlier submission was falsified, and nothing has settled the current one."""
+    submission = case.shown["submission"]["number"]
+    every = [e.event for e in case.record.entries if isinstance(e.event, GateEvaluated)]
+    before = falsified_before(every, submission)
+    if before is not None and case.shown["verdict"]["status"] == "UNVERIFIED":
+        yield Found(
+            f"Submission {before.subject.submission} was falsified; submission {submission} has "
+            "not been settled by any gate.",
+            {
+                "falsified": before.subject.submission,
+                "current": submission,
+                "evaluation_id": before.evaluation_id,
+            },
+            before.originator_version,
+        )
+
+
+def corrected_since_evaluation(case: Case) -> Iterator[Found]:
+    """What the record claims was corrected, but its verdict is about what was submitted."""
+    by = case.deciding()
+    if by is None:
+        return
+    *_, submitted = (
+        entry.event
+        for entry in case.record.entries
+        if isinstance(entry.event, (RecordSubmitted, RecordResubmitted))
+    )
+    evaluated = Facts(content=submitted.content)
+    now = {
+        PublicField.TITLE: case.shown["title"],
+        PublicField.KIND: case.shown["kind"],
+        PublicField.ABSTRACT: (case.shown["abstract"] or {}).get("text"),
+        PublicField.RESEARCH_QUESTION: case.shown["research_question"],
+    }
+    changed = {
+        field.value: {"evaluated": evaluated.value(field), "shown": shown}
+        for field, shown in now.items()
+        if evaluated.value(field) != shown
+    }
+    if changed:
+        yield Found(
+            f"The verdict {case.shown['verdict']['status']} is about the content as it was "
+            f"submitted; the content as shown differs in: {', '.join(changed)}.",
+            {
+                "evaluation_id": by.evaluation_id,
+                "changed": changed,
+                "evaluated_digest": by.subject.digest,
+                "content_digest": case.shown["content_digest"],
+            },
+            case.version,
+        )
 
 
 def verdict_undated(case: Case) -> Iterator[Found]:

@@ -31,6 +31,13 @@ class Value(BaseModel):
     )
 
 
+def _spaced(value: Any) -> Any:
+    """Return a JSON value with one space for any white space in its texts, and none at the ends."""
+    if isinstance(value, dict):
+        return {key: _spaced(part) for key, part in value.items()}
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 class Abstract(Value):
     """The abstract, and the work that it was quoted from when it is not the record's own."""
 
@@ -54,6 +61,10 @@ class Content(Value):
         """Return the SHA-256 of the content's canonical JSON (sorted keys, compact, UTF-8)."""
         canonical = CANONICAL.encode(self.model_dump(mode="json"))
         return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+    def says_the_same(self, other: Content) -> bool:
+        """Whether both say the same; how much white space stands where does not matter."""
+        return _spaced(self.model_dump(mode="json")) == _spaced(other.model_dump(mode="json"))
 
 
 class ReviewerScores(Value):

@@ -105,7 +105,8 @@ def resubmit(record: ResearchRecord, command: Resubmit, asked: Asked) -> RecordR
     """Decide a new submission version."""
     _editable(record)
     digest = command.content.digest()
-    if digest == record.current.digest:
+    # What is shown now, corrections included: to submit that again would only shed its verdict.
+    if command.content.says_the_same(record.facts.content):
         raise errors.UnchangedContent
     day = command.submitted_on or asked.at.date()
     _not_future(day, asked, errors.SubmittedInTheFuture)

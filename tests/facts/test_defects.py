@@ -148,6 +148,10 @@ def test_defect_14_there_is_no_moment_of_evaluation_without_an_evaluation() -> N
     assert shown(submitted())["verdict"]["evaluated_at"] is None
     assert shown(submitted(), VERIFIED, resubmitted())["verdict"]["evaluated_at"] is None
     assert shown(submitted(), VERIFIED)["verdict"]["evaluated_at"] is not None
+    other_kind = shown(submitted(), evaluated(Outcome.NOT_APPLICABLE, number=100))["verdict"]
+    # An evaluator looked, and found that the gate does not apply: that is not nothing.
+    assert other_kind["reason"]["code"] == "not-applicable"
+    assert other_kind["evaluated_at"] is not None
     eve = datetime(2026, 6, 30, tzinfo=UTC).isoformat()
     a_record().when(evaluate(None, "inconclusive", evaluated_at=eve)).refuses(
         errors.EvaluatedBeforeSubmission

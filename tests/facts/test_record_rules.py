@@ -129,6 +129,17 @@ def test_a_new_submission_is_the_next_one() -> None:
 
 def test_unchanged_content_is_not_submitted_again() -> None:
     given(submitted()).when(resubmit(content=CONTENT)).refuses(errors.UnchangedContent)
+    spaced = CONTENT | {"title": f" {CONTENT['title'].replace(' ', '  ')}\u00a0"}
+    given(submitted()).when(resubmit(content=spaced)).refuses(errors.UnchangedContent)
+
+
+def test_what_a_correction_made_of_the_content_is_what_may_not_be_submitted_again() -> None:
+    renamed = corrected((PublicField.PUBLISHER, "A publisher", "Another publisher"))
+    history = given(submitted(), renamed)
+    shown = CONTENT | {"publisher": "Another publisher"}
+    history.when(resubmit(content=shown)).refuses(errors.UnchangedContent)
+    first = history.when(resubmit(content=CONTENT)).answer
+    assert isinstance(first, RecordResubmitted)
 
 
 def test_a_new_submission_is_not_older_than_the_one_before() -> None:

@@ -23,6 +23,8 @@ LIVE = InForce(gates={Gate.VERIFICATION: Activation(date(2026, 6, 10), "Gate 2")
 START = datetime(2026, 7, 2, tzinfo=UTC)
 INCONCLUSIVE = [Outcome.INCONCLUSIVE, Outcome.EVALUATOR_ERROR, Outcome.NOT_APPLICABLE]
 
+FALSIFIED_BEFORE = "Submission 1 of this record was falsified."
+
 Evaluations = tuple[GateEvaluated, ...]
 
 
@@ -64,6 +66,16 @@ def ruling(evaluations: Evaluations) -> Verdict:
     return verdict(evaluations, CURRENT, SUBMITTED, LIVE)
 
 
+def untold(shown: Verdict) -> Verdict:
+    """Return a verdict without its words."""
+    return replace(shown, text="")
+
+
+def stale_and_conclusive(e: GateEvaluated, gone: set[str | None]) -> bool:
+    stale = e.subject.submission < CURRENT and e.evaluation_id not in gone
+    return stale and e.outcome in CONCLUSIVE
+
+
 def counting(evaluations: Evaluations) -> list[GateEvaluated]:
     said = zip(evaluations, states(evaluations, CURRENT), strict=True)
     return [e for e, state in said if state == "counting"]
@@ -93,7 +105,16 @@ def test_the_latest_conclusive_evaluation_of_each_gate_decides(evaluations: Eval
 @settings(max_examples=300)
 @given(sequences())
 def test_what_is_withdrawn_or_stale_never_counts(evaluations: Evaluations) -> None:
-    assert ruling(tuple(counting(evaluations))) == ruling(evaluations)
+    alone, shown = ruling(tuple(counting(evaluations))), ruling(evaluations)
+    assert untold(shown) == untold(alone)
+    told = shown.text.removeprefix(alone.text).strip()
+    assert told in ("", FALSIFIED_BEFORE)
+    gone = {e.withdraws for e in evaluations}
+    before = [
+        e.outcome is Outcome.FAILED
+        for e in {e.gate: e for e in evaluations if stale_and_conclusive(e, gone)}.values()
+    ]
+    assert bool(told) == (any(before) and shown.status is Status.UNVERIFIED)
 
 
 @settings(max_examples=300)
@@ -137,7 +158,7 @@ def test_evaluations_of_another_submission_change_nothing(
         )
         for n, e in enumerate(others)
     )
-    assert ruling((*moved, *mine)) == ruling(mine)
+    assert untold(ruling((*moved, *mine))) == untold(ruling(mine))
 
 
 @settings(max_examples=200)
@@ -159,7 +180,7 @@ def test_withdrawing_everything_leaves_nothing_settled(evaluations: Evaluations)
     [
         (Outcome.INCONCLUSIVE, "inconclusive"),
         (Outcome.EVALUATOR_ERROR, "evaluator-error"),
-        (Outcome.NOT_APPLICABLE, "not-attempted"),
+        (Outcome.NOT_APPLICABLE, "not-applicable"),
     ],
 )
 def test_an_unsettled_outcome_is_the_reason(outcome: Outcome, reason: str) -> None:

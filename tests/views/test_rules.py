@@ -29,7 +29,9 @@ from view_facts import (
     registered,
     sandbox,
     submitted,
+    uuid,
 )
+from wishes import resubmitted
 
 HARDCODED = "The formula script computes the maximum from a hardcoded dictionary."
 CUT = "The formula script computes the maximum value from a hardcoded dictionary of cla"
@@ -59,6 +61,9 @@ CRASHED: Final = (("8.0", "It fails."), ("7.0", "It fails."), (None, "timed out"
 GATE: Final = "Truth-Engine Gate Verdict"
 TIER: Final = ("Quality Tier", "Tier", "DOI grade")
 BUNDLE: Final = (attached(ArtifactRole.REPRO_SCRIPT), attached(ArtifactRole.REPRO_RESULTS))
+
+VERIFIED: Final = (submitted(), evaluated(Outcome.PASSED, sandbox()))
+RETITLED: Final = corrected((PublicField.TITLE, "A survey of XTREME", "A survey of FLORES"))
 
 # rule -> facts of a record that it finds, facts of a close neighbour on which it is silent
 CASES: Final[dict[str, tuple[tuple[Fact, ...], tuple[Fact, ...]]]] = {
@@ -149,6 +154,14 @@ CASES: Final[dict[str, tuple[tuple[Fact, ...], tuple[Fact, ...]]]] = {
         (stated, page(("Correction Record", "Manifest contract", "paper-manifest-v1"))),
         (stated, page(("Correction Record", "Manifest contract", "paper-manifest-v1.1"))),
     ),
+    "earlier-submission-falsified": (
+        (submitted(), evaluated(Outcome.FAILED, sandbox("1.0")), resubmitted()),
+        (submitted(), evaluated(Outcome.INCONCLUSIVE), resubmitted()),
+    ),
+    "corrected-since-evaluation": (
+        (*VERIFIED, RETITLED),
+        (*VERIFIED, corrected((PublicField.PUBLISHER, "A publisher", "Another"))),
+    ),
     "artifact-missing": (
         (stated, evaluated(Outcome.PASSED, sandbox(), basis=PAGE)),
         (stated, *BUNDLE, evaluated(Outcome.PASSED, sandbox(), basis=PAGE)),
@@ -237,6 +250,31 @@ def test_a_withdrawn_falsification_is_no_longer_held_against_the_record() -> Non
     facts = (stated, failed(("8.0", HARDCODED)), withdrawal)
     assert found("check-attacked-not-claim", *facts) == []
     assert found("tier-ignores-falsification", *facts) == []
+
+
+def test_a_later_verdict_settles_what_an_earlier_submission_left() -> None:
+    anew = evaluated(Outcome.PASSED, sandbox(), number=101, submission=2)
+    history = (*CASES["earlier-submission-falsified"][0], anew)
+    assert found("earlier-submission-falsified", *history) == []
+    gone = evaluated(Outcome.INVALID_CHECK, number=102, withdraws=uuid(100))
+    withdrawn = (*CASES["earlier-submission-falsified"][0], gone)
+    assert found("earlier-submission-falsified", *withdrawn) == []
+
+
+def test_a_correction_is_held_against_a_verdict_as_long_as_it_changes_the_claim() -> None:
+    (finding,) = found("corrected-since-evaluation", *VERIFIED, RETITLED)
+    assert finding.evidence["changed"] == {
+        "title": {"evaluated": "A survey of XTREME", "shown": "A survey of FLORES"}
+    }
+    assert (
+        finding.evidence["content_digest"]
+        == one_record(*VERIFIED, RETITLED).document["content_digest"]
+    )
+    back = corrected((PublicField.TITLE, "A survey of FLORES", "A survey of XTREME"))
+    assert found("corrected-since-evaluation", *VERIFIED, RETITLED, back) == []
+    before = (submitted(), RETITLED, evaluated(Outcome.PASSED, sandbox()))
+    # The evaluation is bound to the bytes that were submitted, whatever was corrected before it.
+    assert len(found("corrected-since-evaluation", *before)) == 1
 
 
 def test_what_is_missing_is_named() -> None:

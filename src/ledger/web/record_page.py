@@ -258,7 +258,8 @@ def _provenance(document: Document) -> tuple[Fact, ...]:
         ),
         Fact("Review method", told["review_method"] or "not stated"),
         Fact("Submission", str(document["submission"]["number"])),
-        Fact("Content digest", document["submission"]["digest"], exact=True),
+        Fact("Digest as submitted", document["submission"]["digest"], exact=True),
+        Fact("Digest as shown", document["content_digest"], exact=True),
         Fact(
             "Quality guide",
             "How to read scores, claims and verdicts",

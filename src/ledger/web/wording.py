@@ -74,6 +74,7 @@ OUTCOMES: Final = {
 }
 REASONS: Final = {
     "not-attempted": "Not attempted",
+    "not-applicable": "Not applicable",
     "predates-activation": "Predates the gate",
     "inconclusive": "Inconclusive",
     "withdrawn": "Evaluation withdrawn",
