@@ -132,7 +132,7 @@ def held(store: Store, example: str, after: int) -> list[Any]:
     ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(batches=st.lists(st.lists(appends, min_size=1, max_size=8), min_size=1, max_size=3))
 def test_the_same_batches_get_the_same_answers_and_leave_the_same_behind(
     both: tuple[Store, Store], batches: list[list[Append]]
