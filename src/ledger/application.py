@@ -152,6 +152,8 @@ class Ledger(Engine):
             for e in events
             if isinstance(e, ExternalRecordRegistered) and e.value is not None
         ]
+        for name in reserved[1:]:
+            rules.addressable(name.value)
         return await self._append_new(tuple(events), Request(OPERATOR), tuple(reserved))
 
     # ------------------------------------------------------------ the ledger itself
@@ -201,6 +203,9 @@ class Ledger(Engine):
 
     async def resolve(self, address: str) -> str:
         """Return the record id that an id, a handle (with or without prefix) or a DOI names."""
+        if not address.isascii():
+            # No name in the ledger is: folding case would make one of a long s or a Kelvin sign.
+            raise errors.RecordUnknown
         kind, value = named(address)
         record_id = value if kind == "id" else await self.store.owner(kind, value)
         if not record_id:

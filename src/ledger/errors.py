@@ -194,6 +194,12 @@ class DoiTaken(Conflict):
     code = "doi-taken"
 
 
+class DoiNotAddressable(RuleBroken):
+    """This DOI ends in a word that names a part of a record, so nobody could ask for it."""
+
+    code = "doi-not-addressable"
+
+
 class DoiAlreadyRegistered(Conflict):
     """This record has its DOI already, and a record has one."""
 

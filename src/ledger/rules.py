@@ -45,6 +45,24 @@ CLOCK_SKEW: Final = timedelta(seconds=5)
 
 PUBLICATION_SCORE: Final = Decimal("6.5")
 PUBLICATION_CLAIMS: Final = 5
+ARTIFACTS: Final = "artifacts"
+RESERVED_WORDS: Final = frozenset(
+    {
+        ARTIFACTS,
+        "claims",
+        "corrections",
+        "evaluations",
+        "findings",
+        "gate-evaluations",
+        "history",
+        "registrations",
+        "reviews",
+        "submissions",
+        "supersession",
+    }
+)
+"""What follows a record's name in the addresses of its parts; no DOI may end in one."""
+
 CLAIM_FIELDS: Final = frozenset(
     {PublicField.CLAIMS_EXTRACTED, PublicField.CLAIMS_GROUNDED, PublicField.CLAIMS_VERIFIED}
 )
@@ -142,6 +160,7 @@ def attach(
 def register(record: ResearchRecord, command: Register, asked: Asked) -> ExternalRecordRegistered:
     """Decide the registration of the record's DOI; its reservation holds that it is free."""
     _editable(record)
+    addressable(command.value)
     if record.registered:
         raise errors.DoiAlreadyRegistered
     if command.registered_on is not None:
@@ -149,6 +168,16 @@ def register(record: ResearchRecord, command: Register, asked: Asked) -> Externa
     return ExternalRecordRegistered(
         **envelope(record, asked, command), value=command.value, registered_on=command.registered_on
     )
+
+
+def addressable(doi: str) -> None:
+    """Refuse a DOI under which its record could not be asked for: it would name a part of another.
+
+    A client takes dot segments out of an address before it asks (RFC 3986, section 5.2.4).
+    """
+    *_, before, last = doi.split("/")
+    if last in RESERVED_WORDS or before == ARTIFACTS or {".", ".."} & {*doi.split("/")}:
+        raise errors.DoiNotAddressable
 
 
 def assess_review(record: ResearchRecord, command: AssessReview, asked: Asked) -> ReviewAssessed:

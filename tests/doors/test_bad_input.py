@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from given_service import Api, api
+from ledger.rules import RESERVED_WORDS
+from ledger.web import urls
 
 SCRIPT_TAG = "<script>alert('x')</script>"
 INJECTION = "'; DROP TABLE events; --"
@@ -241,3 +243,42 @@ def test_markup_and_sql_are_kept_as_text_and_shown_escaped(ledger: Api) -> None:
         assert "<script>alert" not in page.text
         assert "&lt;script&gt;alert" in page.text, path
         assert "{{7*7}}" in page.text, path
+
+
+@pytest.mark.parametrize("part", ["", "/history", "/findings", "/corrections", "/evaluations"])
+def test_a_name_that_case_folding_would_make_is_no_name(ledger: Api, part: str) -> None:
+    receipt = ledger.client.post("/v1/records", json=minimal(), headers=ledger.headers()).json()
+    address, handle = receipt["record_id"], receipt["handle"].removeprefix("SRCH:")
+    doi = f"10.5555/k{handle}"
+    assert ledger.post(address, "registrations", {"value": doi}).status_code == 201
+    for name in (f"\u017frch:{handle}", f"10.5555/\u212a{handle}", f"SRCH:{handle}\u00e9"):
+        answer = ledger.client.get(f"/v1/records/{name}{part}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "record-unknown")
+
+
+def test_a_link_holds_nothing_that_a_name_brought_along(ledger: Api) -> None:
+    receipt = ledger.client.post("/v1/records", json=minimal(), headers=ledger.headers()).json()
+    record = receipt["record_id"]
+    doi = f'10.5555/{record[-12:]}>;rel="next",<http:a'
+    assert ledger.post(record, "registrations", {"value": doi}).status_code == 201
+    named = urls.name(doi)
+    answer = ledger.client.get(f"/v1/records/{named}/history?limit=1")
+    assert answer.headers["Link"] == f'</v1/records/{record}/history?after=1&limit=1>; rel="next"'
+
+
+@pytest.mark.parametrize("name", ["If-Match", "Idempotency-Key", "Content-Digest"])
+def test_a_header_that_is_meant_once_is_taken_once(ledger: Api, name: str) -> None:
+    receipt = ledger.client.post("/v1/records", json=minimal(), headers=ledger.headers()).json()
+    record = receipt["record_id"]
+    sent = ledger.headers('"1"') | {"Content-Digest": "sha-256=:" + "A" * 43 + "=:"}
+    twice = [*sent.items(), (name, '"77"')]
+    url = f"/v1/records/{record}/artifacts?role=other"
+    answer = ledger.client.post(url, content=b"bytes", headers=twice)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")
+    assert answer.json()["parameter"] == name
+
+
+def test_every_word_that_follows_a_name_is_kept_from_dois() -> None:
+    patterns = [value for value in vars(urls).values() if isinstance(value, str)]
+    parts = {p.removeprefix(f"{urls.RECORD}/") for p in patterns if p.startswith(urls.RECORD + "/")}
+    assert {part.partition("/")[0] for part in parts} == RESERVED_WORDS

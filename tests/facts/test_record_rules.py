@@ -21,7 +21,7 @@ from ledger.events import (
     RecordSuperseded,
     ReviewAssessed,
 )
-from ledger.rules import publication_rule
+from ledger.rules import RESERVED_WORDS, publication_rule
 from ledger.vocabulary import ClaimSource, Nature
 from view_facts import (
     OTHER,
@@ -140,6 +140,15 @@ def test_what_a_correction_made_of_the_content_is_what_may_not_be_submitted_agai
     history.when(resubmit(content=shown)).refuses(errors.UnchangedContent)
     first = history.when(resubmit(content=CONTENT)).answer
     assert isinstance(first, RecordResubmitted)
+
+
+@pytest.mark.parametrize("word", sorted(RESERVED_WORDS))
+def test_a_doi_that_names_a_part_of_a_record_is_refused(word: str) -> None:
+    history = given(submitted())
+    for doi in (f"10.5281/{word}", f"10.5281/a/{word.upper()}", "10.5281/artifacts/b"):
+        history.when(register(doi)).refuses(errors.DoiNotAddressable)
+    history.when(register("10.5281/a/../b")).refuses(errors.DoiNotAddressable)
+    assert isinstance(history.when(register(f"10.5281/{word}.1")).answer, ExternalRecordRegistered)
 
 
 def test_a_new_submission_is_not_older_than_the_one_before() -> None:

@@ -163,7 +163,7 @@ class _Reads:
         headers = {"Cache-Control": NO_CACHE}
         if len(rows) > limit:
             more = {"after": rows[limit - 1].originator_version, "limit": limit}
-            headers["Link"] = f'<{request.url.path}?{urlencode(more)}>; rel="next"'
+            headers["Link"] = f'<{urls.history(record_id)}?{urlencode(more)}>; rel="next"'
         return Response(body, media_type=JSON, headers=headers)
 
     async def evaluations_of(self, request: Request) -> Response:
@@ -221,7 +221,7 @@ class _Reads:
         filters: dict[str, Any] = {name: tuple(given.get(name, ())) for name in _FILTERS}
         filters["level"] = tuple(requests.whole(level, "level", 0, 7) for level in filters["level"])
         query = catalogue.Query(text=given.get("q", [""])[0], **filters, **_page(given))
-        return await self._page(request, given, self.service.catalogue, query)
+        return await self._page(urls.RECORDS, given, self.service.catalogue, query)
 
     async def corrections(self, request: Request) -> Response:
         """Return corrections of all records, newest first."""
@@ -231,17 +231,17 @@ class _Reads:
         query = corrections.Query(
             nature=tuple(given.get("nature", ())), type=tuple(given.get("type", ())), **_page(given)
         )
-        return await self._page(request, given, self.service.corrections, query)
+        return await self._page(urls.CORRECTIONS, given, self.service.corrections, query)
 
     async def findings(self, request: Request) -> Response:
         """Return findings on all records, newest first, with counts by rule."""
         given = requests.query(request, {"rule": True, "cursor": False, "limit": False})
         await self._caught_up(request, Findings.NAME)
         query = findings.Query(rule=tuple(given.get("rule", ())), **_page(given))
-        return await self._page(request, given, self.service.findings, query)
+        return await self._page(urls.FINDINGS, given, self.service.findings, query)
 
     async def _page(
-        self, request: Request, given: Mapping[str, list[str]], view: Any, query: Any
+        self, path: str, given: Mapping[str, list[str]], view: Any, query: Any
     ) -> Response:
         try:
             # Counting what a common word matches takes a second in a long list: never on the loop.
@@ -255,9 +255,7 @@ class _Reads:
         for relation, cursor in (("next", page.next), ("prev", page.previous)):
             if cursor is not None:
                 kept = {**given, "cursor": [cursor]}
-                links.append(
-                    f'<{request.url.path}?{urlencode(kept, doseq=True)}>; rel="{relation}"'
-                )
+                links.append(f'<{urls.with_query(path, kept)}>; rel="{relation}"')
         return _json(body | {"next": page.next}, {"Link": ", ".join(links)} if links else {})
 
     async def _record_id(self, request: Request) -> str:

@@ -111,7 +111,7 @@ def idempotency(request: Request, actor: str, asked: str) -> IdempotencyKey:
 
     The header is a structured-field string (with quotes); a bare token is taken too.
     """
-    given = request.headers.get("idempotency-key")
+    given = _only(request, "Idempotency-Key")
     if given is None:
         raise errors.IdempotencyKeyMissing
     key = given.strip()
@@ -124,9 +124,18 @@ def idempotency(request: Request, actor: str, asked: str) -> IdempotencyKey:
     return IdempotencyKey(actor, key, fingerprint)
 
 
+def _only(request: Request, name: str) -> str | None:
+    """Return the one value of a header, or None; refuses InvalidParameter if it was sent twice."""
+    given = request.headers.getlist(name)
+    if len(given) > 1:
+        message = f"The header {name} was sent {len(given)} times; send it once."
+        raise errors.InvalidParameter(message, parameter=name)
+    return given[0] if given else None
+
+
 def expected_version(request: Request) -> int:
     """Return the record version named by If-Match; refuses PreconditionMissing."""
-    given = request.headers.get("if-match")
+    given = _only(request, "If-Match")
     if given is None:
         raise errors.PreconditionMissing
     named = _ETAG.match(given.strip())
@@ -138,7 +147,7 @@ def expected_version(request: Request) -> int:
 
 def announced_digest(request: Request) -> str | None:
     """Return the SHA-256 that Content-Digest (RFC 9530) announces, in our form, or None."""
-    given = request.headers.get("content-digest")
+    given = _only(request, "Content-Digest")
     if given is None:
         return None
     named = _DIGEST.match(given.strip())

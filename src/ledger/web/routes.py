@@ -100,7 +100,13 @@ ROUTES: Final = (
         urls.REGISTRATIONS,
         Register,
         lambda ledger, record, command, request: ledger.register(record, command, request),
-        (*EDIT, errors.DoiAlreadyRegistered, errors.DoiTaken, errors.DatedInTheFuture),
+        (
+            *EDIT,
+            errors.DoiAlreadyRegistered,
+            errors.DoiNotAddressable,
+            errors.DoiTaken,
+            errors.DatedInTheFuture,
+        ),
         Scope.REGISTER,
     ),
     Route(
