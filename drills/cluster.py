@@ -43,7 +43,7 @@ AGREED: dict[str, Any] = {
     "loop_wait": 2,
     "retry_timeout": 3,
     "primary_start_timeout": 0,
-    "synchronous_mode": True,
+    "synchronous_mode": "quorum",
     "synchronous_mode_strict": True,
     "postgresql": {
         "use_pg_rewind": True,
@@ -213,7 +213,7 @@ class Cluster:
         return next((node for node in self.nodes if node.name in leading), None)
 
     def whole(self) -> bool:
-        """Whether one node leads, two follow it on its timeline, and one of them synchronously."""
+        """Whether one node leads and two follow it on its timeline; either of them may be next."""
         members = self.members()
         leading = [m for m in members if m["role"] == "leader" and m["state"] == "running"]
         following = [m for m in members if m["role"] != "leader" and m["state"] == "streaming"]
@@ -221,7 +221,7 @@ class Cluster:
             len(leading) == 1
             and len(following) == len(NODES) - 1
             and all(m["timeline"] == leading[0]["timeline"] for m in following)
-            and any(m["role"] == "sync_standby" for m in following)
+            and all(m["role"] == "quorum_standby" for m in following)
         )
 
     def _node(self, folder: Path, name: str, port: int, rest: int) -> Node:
