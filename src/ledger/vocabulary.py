@@ -91,7 +91,8 @@ def random_bytes(count: int) -> bytes:
 
 def moment_text(moment: datetime) -> str:
     """Return the one wire form of a moment: RFC 3339 in UTC with six decimals and ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    plain = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{plain.isoformat(timespec='microseconds')}Z"
 
 
 def _clean(text: str, controls: re.Pattern[str]) -> str:
