@@ -62,6 +62,8 @@ class ResearchRecord:
     corrections: frozenset[str] = frozenset()
     in_doubt: bool = False
     superseded_by: str | None = None
+    dated_from: date | None = None
+    """The earliest day of a review, a count or a correction since the current submission."""
 
     @property
     def current(self) -> Submission:
@@ -106,7 +108,7 @@ def _applied(  # noqa: PLR0911 - one return a fact
     match event:
         case RecordResubmitted():
             again = Submission(event.content_digest, event.submitted_on)
-            return replace(record, submissions=(*record.submissions, again))
+            return replace(record, submissions=(*record.submissions, again), dated_from=None)
         case ArtifactAttached():
             return replace(record, artifacts=record.artifacts | {(event.role.value, event.digest)})
         case ExternalRecordRegistered():
@@ -117,12 +119,20 @@ def _applied(  # noqa: PLR0911 - one return a fact
             return _corrected(record, event, facts)
         case RecordSuperseded():
             return replace(record, superseded_by=event.by)
-        case ReviewAssessed() | ClaimsCounted() | PageImported():
+        case ReviewAssessed():
+            return replace(record, dated_from=_earlier(record.dated_from, event.assessed_on))
+        case ClaimsCounted():
+            return replace(record, dated_from=_earlier(record.dated_from, event.counted_on))
+        case PageImported():
             # Facts alone: they were folded before.
             return record
         case _:
             message = f"a record's stream cannot hold {event.TYPE}"
             raise ValueError(message)
+
+
+def _earlier(known: date | None, day: date) -> date:
+    return day if known is None else min(known, day)
 
 
 def _evaluated(record: ResearchRecord, event: GateEvaluated) -> ResearchRecord:
@@ -147,4 +157,5 @@ def _corrected(record: ResearchRecord, event: CorrectionIssued, facts: Facts) ->
         submissions=(*record.submissions[:-1], dated),
         corrections=record.corrections | {event.correction_id},
         in_doubt=in_doubt and event.nature is not Nature.REINSTATEMENT,
+        dated_from=_earlier(record.dated_from, event.effective_on),
     )

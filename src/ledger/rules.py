@@ -267,13 +267,15 @@ def _changes_fit(record: ResearchRecord, command: Correct, asked: Asked) -> None
             message = f"The new value does not fit the field {field.value}."
             raise errors.CorrectionDoesNotFit(message, field=field.value) from misfit
     if PublicField.SUBMITTED_ON in seen:
-        _submission_day_fits(record, facts.submitted_on, asked)
+        _submission_day_fits(record, command, facts.submitted_on, asked)
     # Imported counts may be out of order; that must not stand in the way of other corrections.
     if seen & CLAIM_FIELDS:
         _in_order(facts.claims)
 
 
-def _submission_day_fits(record: ResearchRecord, day: date | None, asked: Asked) -> None:
+def _submission_day_fits(
+    record: ResearchRecord, command: Correct, day: date | None, asked: Asked
+) -> None:
     """Refuse a day under which the history would contradict itself."""
     if day is None:
         message = "A submission day is replaced by another day, not taken away."
@@ -282,6 +284,10 @@ def _submission_day_fits(record: ResearchRecord, day: date | None, asked: Asked)
     *earlier, _current = record.submissions
     if earlier and earlier[-1].submitted_on is not None and day < earlier[-1].submitted_on:
         raise errors.DatedBeforeSubmission(submitted_on=earlier[-1].submitted_on.isoformat())
+    effective = command.effective_on or asked.at.date()
+    first = min(filter(None, (record.dated_from, effective)))
+    if first < day:
+        raise errors.DatedBeforeSubmission(given=first.isoformat(), submitted_on=day.isoformat())
     for evaluation in record.evaluations.values():
         about_current = evaluation.submission == len(record.submissions)
         if about_current and evaluation.evaluated_on and evaluation.evaluated_on < day:

@@ -9,11 +9,13 @@ import pytest
 
 from given import NOW, given
 from ledger import errors
+from ledger.commands import Command
 from ledger.content import ClaimCounts, Content, PublicField, Review, ReviewerScores
 from ledger.events import (
     ArtifactAttached,
     ClaimsCounted,
     CorrectionIssued,
+    Event,
     ExternalRecordRegistered,
     PublicationRule,
     RecordResubmitted,
@@ -417,3 +419,24 @@ def test_nothing_on_a_superseded_record_is_edited(command: Any) -> None:
 def test_a_superseded_record_still_takes_a_notice() -> None:
     asked = given(submitted(), superseded()).when(correct(nature="retraction"))
     assert isinstance(asked.answer, CorrectionIssued)
+
+
+def test_a_submission_day_is_not_corrected_past_what_happened_since() -> None:
+    def later(day: str, **changes: Any) -> Command:
+        return correct(("submitted-on", "2026-07-01", day), **changes)
+
+    history = given(submitted())
+    own = later("2026-07-04", effective_on="2026-07-03")
+    history.when(own).refuses(errors.DatedBeforeSubmission, given="2026-07-03")
+    assert isinstance(history.when(later("2026-07-04")).answer, CorrectionIssued)
+    fine = later("2026-07-04", effective_on="2026-07-04")
+    assert isinstance(history.when(fine).answer, CorrectionIssued)
+    review = assess(assessed_on="2026-07-02")
+    counted = count(counted_on="2026-07-02")
+    notice = correct(("publisher", "A publisher", "Another"), effective_on="2026-07-02")
+    for command in (review, counted, notice):
+        fact = history.when(command).answer
+        assert isinstance(fact, Event)
+        since = given(submitted(), lambda _stream, _version, fact=fact: fact)
+        since.when(later("2026-07-03")).refuses(errors.DatedBeforeSubmission, given="2026-07-02")
+        assert isinstance(since.when(later("2026-07-02")).answer, CorrectionIssued)

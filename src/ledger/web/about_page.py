@@ -114,7 +114,7 @@ def build(in_force: InForce, kinds: tuple[type[Event], ...]) -> AboutPage:
 def _gate(in_force: InForce, gate: Gate) -> GateRow:
     activation = in_force.gates.get(gate)
     day = activation.activated_on.isoformat() if activation else None
-    return GateRow(in_force.label(gate), on_day("In force since", day, "not in force"))
+    return GateRow(in_force.label(gate), on_day("Active in this ledger since", day, "not in force"))
 
 
 def _policy(in_force: InForce, version: PolicyVersion) -> PolicyRow:
