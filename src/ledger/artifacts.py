@@ -1,6 +1,7 @@
 """Where do artifact bytes lie?  A content-addressed store on disk: a file's name is its digest.
 
-Bytes are streamed in, never held whole; a file that is there is complete and never changes.
+Bytes are streamed in, never held whole; a file that is there is complete, and is only ever replaced
+by another with the same digest.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ class Artifacts:
             return None
 
     async def receive(
-        self, chunks: AsyncIterator[bytes], announced: str | None = None
+        self, chunks: AsyncIterator[bytes], announced: str | None = None, *, keep: bool = True
     ) -> tuple[str, int]:
         """Store a stream of bytes; return its digest and size in bytes.
 
+        Unless ``keep``, the bytes are only measured, and nothing is left of them.
         Raises ArtifactTooLarge past the limit and DigestMismatch when ``announced`` is not what
         came; nothing is left behind then.
         """
@@ -59,6 +61,8 @@ class Artifacts:
                 digest = "sha256:" + seen.hexdigest()
                 if announced is not None and announced != digest:
                     raise errors.DigestMismatch(announced=announced, received=digest)
+                if not keep:
+                    return digest, size
                 file.flush()
                 # Waiting for the disk takes a while: other requests go on meanwhile.
                 await asyncio.to_thread(os.fsync, file.fileno())
@@ -70,8 +74,8 @@ class Artifacts:
         return digest, size
 
     def _keep(self, temporary: Path, final: Path) -> None:
-        if final.exists():
-            return
+        # What is there already may have been damaged, or not be on the disk yet: what was received
+        # now is both whole and durable, and has the same name because it is the same.
         final.parent.mkdir(exist_ok=True)
         temporary.replace(final)
         # After this the bytes are durable under their name; a crash before it leaves only a

@@ -311,3 +311,38 @@ def test_a_bare_digest_publishes_nothing_that_is_withheld(ledger: Api) -> None:
     assert ledger.upload(record, "report", secret).status_code == 201
     assert attach(other) == (201, None)
     assert [fetched(record), fetched(other)] == [200, 200]
+
+
+def test_an_upload_that_is_refused_leaves_no_bytes(ledger: Api) -> None:
+    record = ledger.submit().json()["record_id"]
+    body = {"role": "other", "visibility": "public"}
+    url = f"/v1/records/{record}/artifacts?role=other"
+    assert ledger.upload(record, "report", b"the first of two").status_code == 201
+    for version in ("1", "3"):
+        raw = f"bytes for version {version}".encode()
+        stale = ledger.client.post(url, content=raw, headers=ledger.headers(f'"{version}"'))
+        assert (stale.status_code, stale.json()["code"]) == (412, "stale-version")
+        assert not ledger.service.artifacts.path(digest_of(raw)).exists()
+        named = ledger.post(record, "artifacts", body | {"digest": digest_of(raw)})
+        assert (named.status_code, named.json()["code"]) == (422, "artifact-missing")
+
+
+def test_an_upload_is_retried_for_the_same_answer(ledger: Api) -> None:
+    record = ledger.submit().json()["record_id"]
+    sent = ledger.headers('"1"')
+    url = f"/v1/records/{record}/artifacts?role=other"
+    answers = [ledger.client.post(url, content=b"retried", headers=sent) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].content == answers[1].content
+
+
+@pytest.mark.parametrize("damage", [b"", b"evil", b"the right bytez"])
+def test_a_damaged_file_is_healed_by_the_next_upload(ledger: Api, damage: bytes) -> None:
+    raw = b"the right bytes"
+    record, other = (ledger.submit().json()["record_id"] for _ in range(2))
+    assert ledger.upload(record, "dataset", raw).status_code == 201
+    ledger.service.artifacts.path(digest_of(raw)).write_bytes(damage)
+    assert ledger.upload(other, "dataset", raw).status_code == 201
+    for where in (record, other):
+        got = ledger.client.get(f"/v1/records/{where}/artifacts/{digest_of(raw)}")
+        assert got.content == raw

@@ -271,12 +271,20 @@ async def _uploaded(request: HttpRequest, service: Service, actor: str) -> tuple
     media_type = request.headers.get("content-type", "application/octet-stream")
     media_type = media_type.partition(";")[0].strip().lower()
     requests.idempotency(request, actor, "")
-    requests.expected_version(request)
-    await service.ledger.resolve(request.path_params["address"])
+    expected = requests.expected_version(request)
+    record_id = await service.ledger.resolve(request.path_params["address"])
+    view = await service.store.document(service.view_name, record_id)
+    if view is None:
+        raise errors.RecordUnknown
+    if expected > view.version:
+        raise errors.StaleVersion(version=view.version)
     form = {"role": given["role"][0], "digest": "sha256:" + "0" * 64, "media_type": media_type}
     form["visibility"] = given.get("visibility", [Visibility.PUBLIC.value])[0]
     checked = requests.fitting(form, Attach)
     digest, size = await service.artifacts.receive(
-        requests.chunks(request, service.artifacts.limit_bytes), requests.announced_digest(request)
+        requests.chunks(request, service.artifacts.limit_bytes),
+        requests.announced_digest(request),
+        # For an earlier version it is a retry, whose bytes are here, or will be refused.
+        keep=expected == view.version,
     )
     return checked.model_copy(update={"digest": digest}), size
