@@ -144,6 +144,12 @@ RULES: Final = (
         gates.corrected_since_evaluation,
     ),
     Rule(
+        "evidence-says-nothing",
+        None,
+        "The artifacts that a verdict rests on are empty, or one and the same.",
+        gates.evidence_says_nothing,
+    ),
+    Rule(
         "artifact-missing",
         None,
         "A settled verdict is stated without the artifacts that it needs.",

@@ -5,6 +5,7 @@ Looks at evaluations that count and at the verdict shown; never at scores or tie
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -15,7 +16,7 @@ from ledger.events import GateEvaluated, RecordResubmitted, RecordSubmitted
 from ledger.evidence import RedTeamEvidence, SandboxEvidence
 from ledger.vocabulary import Gate, Outcome
 from projections.rules.case import Case, Found, cut
-from projections.verdict import falsified_before
+from projections.verdict import CONCLUSIVE, falsified_before
 
 ABOUT_THE_CHECK: Final = (
     "hardcoded",
@@ -39,6 +40,8 @@ _NONE: Final = re.compile(r"\b(?:no|not|nothing)\b", re.IGNORECASE)
 _ATTEMPTED: Final = re.compile(r"\battempted\b", re.IGNORECASE)
 
 FINDING_LIMIT: Final = 80
+
+EMPTY: Final = "sha256:" + hashlib.sha256().hexdigest()
 
 
 def reason_predates_activation(case: Case) -> Iterator[Found]:
@@ -100,8 +103,9 @@ def attacker_crash_averaged(case: Case) -> Iterator[Found]:
     """The mean counts an attacker that did not finish as a score of 0."""
     for evaluation, evidence in case.evidence(RedTeamEvidence):
         crashed = [attack.role.value for attack in evidence.attacks if not attack.valid]
-        with_zeros = evidence.mean_agrees(evidence.scores_with_crashes_as_zero)
-        if crashed and evidence.mean is not None and with_zeros and not evidence.mean_agrees():
+        if not crashed or evidence.mean is None or evidence.mean_agrees():
+            continue
+        if evidence.mean_agrees(evidence.scores_with_crashes_as_zero):
             yield Found(
                 f"The mean attack score {evidence.mean} counts "
                 f"{' and '.join(crashed)}, which did not finish, as 0.",
@@ -113,8 +117,9 @@ def attacker_crash_averaged(case: Case) -> Iterator[Found]:
 def mean_contradicts_scores(case: Case) -> Iterator[Found]:
     """The mean attack score is not the mean of the attack scores, however crashes are counted."""
     for evaluation, evidence in case.evidence(RedTeamEvidence):
-        counted_as_zero = evidence.mean_agrees(evidence.scores_with_crashes_as_zero)
-        if evidence.mean is not None and not evidence.mean_agrees() and not counted_as_zero:
+        if evidence.mean is None or evidence.mean_agrees():
+            continue
+        if not evidence.mean_agrees(evidence.scores_with_crashes_as_zero):
             scores = ", ".join(str(score) for score in evidence.valid_scores) or "none"
             yield Found(
                 f"The mean attack score is given as {evidence.mean}, but the scores are {scores}.",
@@ -186,6 +191,22 @@ def says_nothing_attempted(text: str) -> bool:
         (none := _NONE.search(clause)) is not None and _ATTEMPTED.search(clause, none.end())
         for clause in _CLAUSE_END.split(text)
     )
+
+
+def evidence_says_nothing(case: Case) -> Iterator[Found]:
+    """The artifacts that a verdict rests on are empty, or one and the same."""
+    for evaluation in case.evaluations:
+        if evaluation.evidence is None or evaluation.outcome not in CONCLUSIVE:
+            continue
+        digests = {role: d for role, d in evaluation.evidence.artifacts() if d is not None}
+        empty = [role for role, digest in digests.items() if digest == EMPTY]
+        if empty or len({*digests.values()}) < len(digests):
+            what = f"empty: {' and '.join(empty)}" if empty else "one and the same file"
+            yield Found(
+                f"The artifacts that the outcome {evaluation.outcome.value} rests on are {what}.",
+                {"evaluation_id": evaluation.evaluation_id, "digests": digests},
+                evaluation.originator_version,
+            )
 
 
 def evaluated_without_evaluation(case: Case) -> Iterator[Found]:

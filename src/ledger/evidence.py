@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,8 +24,12 @@ from ledger.vocabulary import (
     Score,
 )
 
-SORRY_AXIOM = "sorryAx"
-"""The axiom that Lean 4 uses to admit an unfinished proof."""
+STANDARD_AXIOMS: Final = frozenset({"propext", "Classical.choice", "Quot.sound"})
+"""Lean 4's own three axioms; any other may assume the claim, as ``sorryAx`` does."""
+RELATIVE_TOLERANCE_MAX: Final = 1
+"""Beyond 100 per cent even a result of 0 would be within the tolerance."""
+QUORUM_MIN: Final = 2
+"""A single attacker is no team: its score cannot be held against another's."""
 
 
 class Tolerance(Value):
@@ -56,7 +60,12 @@ class SandboxEvidence(Value):
         return abs(Fraction(self.computed) - Fraction(self.expected))
 
     def implied(self) -> Outcome | None:
-        """Return passed when the residual is within the tolerance, else failed; exactly."""
+        """Return passed when the residual is within the tolerance, else failed; exactly.
+
+        A relative tolerance of more than 1 excludes nothing worth testing, and implies None.
+        """
+        if self.tolerance.kind == "relative" and self.tolerance.value > RELATIVE_TOLERANCE_MAX:
+            return None
         scale = abs(Fraction(self.expected)) if self.tolerance.kind == "relative" else Fraction(1)
         within = self.residual <= Fraction(self.tolerance.value) * scale
         return Outcome.PASSED if within else Outcome.FAILED
@@ -76,10 +85,10 @@ class LeanEvidence(Value):
     axioms: tuple[Identifier, ...] = Field(default=(), max_length=100)
 
     def implied(self) -> Outcome | None:
-        """Return failed without a type-check, passed when it is free of ``sorryAx``, else None."""
+        """Return failed without a type-check, passed on the standard axioms alone, else None."""
         if self.exit_code != 0:
             return Outcome.FAILED
-        return None if SORRY_AXIOM in self.axioms else Outcome.PASSED
+        return Outcome.PASSED if STANDARD_AXIOMS.issuperset(self.axioms) else None
 
     def artifacts(self) -> tuple[tuple[str, Digest | None], ...]:
         """Return the artifact roles that this evidence rests on, with their digests."""
@@ -161,11 +170,16 @@ class RedTeamEvidence(Value):
         )
 
     def implied(self) -> Outcome | None:
-        """Return failed or passed by the aggregation rule; None without a rule or a quorum."""
+        """Return failed or passed by the aggregation rule; None without a rule or a quorum.
+
+        None as well if a single attacker would do, or if a mean of 0 would be a failure.
+        """
         exact = self.recomputed_mean()
         if (
             self.aggregation is None
             or exact is None
+            or self.aggregation.quorum < QUORUM_MIN
+            or self.aggregation.threshold == 0
             or len(self.valid_scores) < self.aggregation.quorum
         ):
             return None

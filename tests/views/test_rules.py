@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from ledger.content import PublicField
+from ledger.evidence import SandboxEvidence
 from ledger.vocabulary import ArtifactRole, Gate, Outcome, Status
 from projections.findings import Finding, Findings, Query
 from projections.rules import RULES
@@ -18,6 +19,7 @@ from projections.rules.pages import names
 from projections.sqlite import SQLiteViews
 from projections.table import Checkpoint
 from view_facts import (
+    DIGEST,
     PAGE,
     Fact,
     attached,
@@ -29,10 +31,10 @@ from view_facts import (
     registered,
     sandbox,
     submitted,
-    uuid,
 )
 from wishes import resubmitted
 
+OTHER_DIGEST = "sha256:" + "f" * 64
 HARDCODED = "The formula script computes the maximum from a hardcoded dictionary."
 CUT = "The formula script computes the maximum value from a hardcoded dictionary of cla"
 EARLY = datetime(2026, 6, 30, 9, tzinfo=UTC)
@@ -50,6 +52,11 @@ def failed(
         gate=Gate.RED_TEAM,
         basis=PAGE,
     )
+
+
+def resting_on(script: str, results: str) -> SandboxEvidence:
+    digests = {"script_digest": script, "results_digest": results}
+    return sandbox().model_copy(update=digests)
 
 
 def page(*printed: tuple[str, str, str]) -> Fact:
@@ -162,6 +169,10 @@ CASES: Final[dict[str, tuple[tuple[Fact, ...], tuple[Fact, ...]]]] = {
         (*VERIFIED, RETITLED),
         (*VERIFIED, corrected((PublicField.PUBLISHER, "A publisher", "Another"))),
     ),
+    "evidence-says-nothing": (
+        (submitted(), evaluated(Outcome.PASSED, resting_on(DIGEST, DIGEST))),
+        (submitted(), evaluated(Outcome.PASSED, resting_on(DIGEST, OTHER_DIGEST))),
+    ),
     "artifact-missing": (
         (stated, evaluated(Outcome.PASSED, sandbox(), basis=PAGE)),
         (stated, *BUNDLE, evaluated(Outcome.PASSED, sandbox(), basis=PAGE)),
@@ -250,31 +261,6 @@ def test_a_withdrawn_falsification_is_no_longer_held_against_the_record() -> Non
     facts = (stated, failed(("8.0", HARDCODED)), withdrawal)
     assert found("check-attacked-not-claim", *facts) == []
     assert found("tier-ignores-falsification", *facts) == []
-
-
-def test_a_later_verdict_settles_what_an_earlier_submission_left() -> None:
-    anew = evaluated(Outcome.PASSED, sandbox(), number=101, submission=2)
-    history = (*CASES["earlier-submission-falsified"][0], anew)
-    assert found("earlier-submission-falsified", *history) == []
-    gone = evaluated(Outcome.INVALID_CHECK, number=102, withdraws=uuid(100))
-    withdrawn = (*CASES["earlier-submission-falsified"][0], gone)
-    assert found("earlier-submission-falsified", *withdrawn) == []
-
-
-def test_a_correction_is_held_against_a_verdict_as_long_as_it_changes_the_claim() -> None:
-    (finding,) = found("corrected-since-evaluation", *VERIFIED, RETITLED)
-    assert finding.evidence["changed"] == {
-        "title": {"evaluated": "A survey of XTREME", "shown": "A survey of FLORES"}
-    }
-    assert (
-        finding.evidence["content_digest"]
-        == one_record(*VERIFIED, RETITLED).document["content_digest"]
-    )
-    back = corrected((PublicField.TITLE, "A survey of FLORES", "A survey of XTREME"))
-    assert found("corrected-since-evaluation", *VERIFIED, RETITLED, back) == []
-    before = (submitted(), RETITLED, evaluated(Outcome.PASSED, sandbox()))
-    # The evaluation is bound to the bytes that were submitted, whatever was corrected before it.
-    assert len(found("corrected-since-evaluation", *before)) == 1
 
 
 def test_what_is_missing_is_named() -> None:
