@@ -1,9 +1,10 @@
-"""Sixteen pipelines that never give up: real HTTP, one key per append, every answer kept.
+"""Pipelines that never give up: real HTTP, one key per append, every answer kept.
 
 A client repeats a 503, a request in flight or a broken connection under the same Idempotency-Key
 until it is answered, at the other server if need be.  Most appends go to records of its own, where
 no other answer than 201 is right; every fourth goes to one record that all clients want to change,
-where 412 is right as well, if it is true.
+where 412 is right as well, if it is true.  Every tenth append is followed by an older one, sent
+once more: the answer must be the one that was given then.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import random
 import time
 import uuid
 from collections import Counter
@@ -48,8 +50,25 @@ CORRECTION = {
     "changes": [{"field": "publisher", "from": "Example Research", "to": "Example Research e.V."}],
     "asserted_by": "Example Research, editorial office",
 }
+EVALUATION = {
+    "gate": "gate-3",
+    "method": "red-team",
+    "outcome": "passed",
+    "evidence": {
+        "kind": "red-team",
+        "attacks": [
+            {"role": "COUNTEREXAMPLE_HUNTER", "score": "3.0", "finding": "None was found."},
+            {"role": "CITATION_AUDITOR", "score": "4.0", "finding": "Two citations are loose."},
+        ],
+        "aggregation": {"rule": "mean", "threshold": "7.0", "quorum": 2},
+        "mean": "3.5",
+    },
+    "evaluator": {"id": "red-team-runner", "version": "1.4.0"},
+    "evaluated_at": "2026-07-02T03:48:27.951721Z",
+}
 CONTENDED_EVERY = 4
 CORRECTED_AT = 5
+EVALUATED_AT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +82,16 @@ class Acknowledged:
     position: int
     sent_at: float
     answered_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An append as it was sent, and the bytes that it was answered with."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    answer: bytes
 
 
 class WrongAnswer(Exception):
@@ -80,6 +109,17 @@ class Kept:
     """How often which answer was given, by status and code; ``broken`` for no answer."""
     wrong: list[str] = field(default_factory=list)
     """Answers that no server should give."""
+    repeated: int = 0
+    """How many answered appends were sent once more."""
+
+    def recovered(self, at: float) -> dict[int, float]:
+        """Return the seconds from a moment to each client's first append sent since."""
+        first: dict[int, float] = {}
+        for one in self.acknowledged:
+            if one.sent_at > at and one.client:
+                waited = one.answered_at - at
+                first[one.client] = min(waited, first.get(one.client, waited))
+        return first
 
 
 class Client:
@@ -93,7 +133,7 @@ class Client:
         self._api_key = api_key
         self._kept = kept
         self._http = httpx.AsyncClient(timeout=REQUEST_S_MAX)
-        self._serial = 0
+        self._sent: list[Sent] = []
 
     async def found(self) -> str:
         """Submit the record that all clients will want to change, and return its id."""
@@ -115,6 +155,8 @@ class Client:
                     elif turn == CORRECTED_AT:
                         path = f"/v1/records/{record}/corrections"
                         version = (await self._append(path, CORRECTION, version))["version"]
+                    elif turn == EVALUATED_AT:
+                        version = await self._evaluate(record, version)
                     else:
                         version = (await self._append(*_change(record, turn), version))["version"]
 
@@ -124,11 +166,22 @@ class Client:
         version = int(got.headers["ETag"].strip('"').partition(".")[0])
         await self._append(*_change(record, version), version, contended=True)
 
+    async def _evaluate(self, record: str, version: int) -> int:
+        """Append an evaluation of the submission as it is read, and return the new version."""
+        view = (await self._answered("GET", f"/v1/records/{record}", {})).json()
+        subject = {
+            "submission": view["submission"]["number"],
+            "digest": view["submission"]["digest"],
+        }
+        path = f"/v1/records/{record}/gate-evaluations"
+        receipt = await self._append(path, EVALUATION | {"subject": subject}, version)
+        reached: int = receipt["version"]
+        return reached
+
     async def _append(
         self, path: str, body: dict[str, Any], version: int = 0, *, contended: bool = False
     ) -> dict[str, Any]:
         """Append under a fresh key and return the receipt ({} where another client was first)."""
-        self._serial += 1
         key = str(uuid.uuid4())
         headers = {"Authorization": f"Bearer {self._api_key}", "Idempotency-Key": f'"{key}"'}
         if version:
@@ -152,12 +205,18 @@ class Client:
                 time.monotonic(),
             )
         )
-        if self._serial % REPEATED_EVERY == 0:
-            again = await self._answered("POST", path, headers, asked)
-            if again.content != answer.content:
-                self._wrong(f"{path} under {key}: {answer.text}, and repeated: {again.text[:300]}")
+        self._sent.append(Sent(path, headers, asked, answer.content))
+        if len(self._sent) % REPEATED_EVERY == 0:
+            await self._repeat(random.choice(self._sent))
         await asyncio.sleep(PAUSE_S)
         return receipt
+
+    async def _repeat(self, sent: Sent) -> None:
+        """Send an answered append once more."""
+        self._kept.repeated += 1
+        again = await self._answered("POST", sent.path, sent.headers, sent.body)
+        if again.content != sent.answer:
+            self._wrong(f"{sent.path}: {sent.answer.decode()}, and repeated: {again.text[:300]}")
 
     async def _answered(
         self, method: str, path: str, headers: dict[str, str], body: Any = None
@@ -188,13 +247,15 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def at_work(servers: Sequence[str], api_key: str) -> AsyncIterator[Kept]:
+async def at_work(
+    servers: Sequence[str], api_key: str, count: int = CLIENTS
+) -> AsyncIterator[Kept]:
     """Have all clients append while the body runs, then let each end the append at hand."""
     kept, stop = Kept(), asyncio.Event()
     shared = await Client(0, servers, api_key, kept).found()
     crowd = [
         asyncio.create_task(Client(number, servers, api_key, kept).run(shared, stop))
-        for number in range(1, CLIENTS + 1)
+        for number in range(1, count + 1)
     ]
     try:
         yield kept

@@ -20,10 +20,10 @@ import cluster
 import found
 import machine
 import processes
-from clients import Acknowledged, Kept
+from clients import Kept
 from cluster import RECOVERY_S_MAX, Cluster, Node
 
-from ledger.settings import Settings
+from ledger.settings import ProjectorPlace, Settings
 
 QUIET_S = 4.0
 """Load before each kill, and after the cluster is whole again."""
@@ -43,20 +43,12 @@ class Kill:
 
     def first_s(self, kept: Kept) -> float:
         """Seconds from the kill to the first acknowledgement of a request sent after it."""
-        return min((t for t in self._after(kept).values()), default=float("inf"))
+        return min(kept.recovered(self.at).values(), default=float("inf"))
 
     def everybody_s(self, kept: Kept) -> float:
         """Seconds from the kill until every client had such an acknowledgement."""
-        first = self._after(kept)
+        first = kept.recovered(self.at)
         return max(first.values()) if len(first) == clients.CLIENTS else float("inf")
-
-    def _after(self, kept: Kept) -> dict[int, float]:
-        first: dict[int, float] = {}
-        for one in kept.acknowledged:
-            if one.sent_at > self.at and one.client:
-                waited = one.answered_at - self.at
-                first[one.client] = min(waited, first.get(one.client, waited))
-        return first
 
 
 async def killed(nodes: Cluster, kept: Kept, number: int) -> Kill:
@@ -107,11 +99,11 @@ def told(kept: Kept, kills: list[Kill], seen: found.Found) -> list[str]:
     for number, kill in enumerate(kills, start=1):
         seconds = (kill.first_s(kept), kill.everybody_s(kept), kill.whole_s)
         cells = (number, kill.node, kill.what, *(f"{s:.1f}" for s in seconds))
-        print(_row(*cells, *_counted(kept.acknowledged[: kill.acknowledged], seen)))
-    print(_row("end", "", "", "", "", "", *_counted(kept.acknowledged, seen)))
+        print(_row(*cells, *seen.counted(kept.acknowledged[: kill.acknowledged])))
+    print(_row("end", "", "", "", "", "", *seen.counted(kept.acknowledged)))
     first = [kill.first_s(kept) for kill in kills]
     print(f"\nUnavailable: median {statistics.median(first):.1f} s, longest {max(first):.1f} s; "
-          f"bound {RECOVERY_S_MAX:.0f} s. {seen.events} events in the log.")  # fmt: skip
+          f"bound {RECOVERY_S_MAX:.0f} s. {len(seen.rows)} events in the log.")  # fmt: skip
     print("Answers: " + ", ".join(f"{n} x {what}" for what, n in kept.answers.most_common()) + ".")
     for name, what in seen.views.items():
         print(f"The view {name} equals its fold: {what}.")
@@ -122,13 +114,6 @@ def told(kept: Kept, kills: list[Kill], seen: found.Found) -> list[str]:
     ]
     twice = [f"carried out {n} times: {key}" for key, n in seen.marked.items() if n > 1]
     return [*kept.wrong, *seen.faults, *twice, *late]
-
-
-def _counted(told_of: list[Acknowledged], seen: found.Found) -> tuple[int, int, int, int]:
-    """Return how many were acknowledged, found, found again, and not found."""
-    events = [seen.marked[one.key] for one in told_of]
-    there = sum(1 for count in events if count)
-    return len(told_of), there, sum(events) - there, len(told_of) - there
 
 
 def _row(*cells: object) -> str:
@@ -156,7 +141,11 @@ def main() -> int:
             programs_ended = [
                 p.name for p in ledger.all if p.process and p.process.poll() is not None
             ]
-        settings = Settings(database_url=application, data_dir=folder / "artifacts")
+        settings = Settings(
+            database_url=application,
+            data_dir=folder / "artifacts",
+            projector=ProjectorPlace.APART,
+        )
         faults = told(kept, kills, found.looked_at(settings, kept))
         faults += [f"{name} has ended by itself" for name in programs_ended]
         faults += [f"{p.name}: {line}" for p in ledger.all for line in processes.complaints(p)]

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from clients import Kept
+from clients import Acknowledged, Kept
 
 from ledger.service import Service
 from ledger.settings import Settings
 from ledger.store import LogRow
+from ledger.worker import Poison
 from projections import ROLL_CALL, public_view
 
 
@@ -24,25 +25,37 @@ from projections import ROLL_CALL, public_view
 class Found:
     """The log, by the mark that each append carried, and everything that is not as it should be."""
 
-    events: int = 0
+    rows: list[LogRow] = field(default_factory=list)
     marked: Counter[str] = field(default_factory=Counter)
     """How many events carry an idempotency key as their correlation id: one append, one event."""
+    double_winners: int = 0
+    """How many acknowledgements name a version of a record that another one names too."""
     views: dict[str, str] = field(default_factory=dict)
     """Each view that is the same after folding the log anew, and what was compared."""
     faults: list[str] = field(default_factory=list)
+
+    def counted(self, acknowledged: list[Acknowledged]) -> tuple[int, int, int, int]:
+        """Return how many were acknowledged, found, found again, and not found."""
+        events = [self.marked[one.key] for one in acknowledged]
+        there = sum(1 for count in events if count)
+        return len(events), there, sum(events) - there, len(events) - there
 
 
 def looked_at(settings: Settings, kept: Kept) -> Found:
     """Read everything, compare, refold, compare again."""
     found = Found()
     with Service(settings) as service:
-        rows = list(service.store.rows())
+        rows = found.rows = list(service.store.rows())
         _log(rows, found)
         _acknowledged({row.position: row for row in rows}, kept, found)
         service.projector.catch_up()
         before = {name: _view(service, name) for name in ROLL_CALL}
         for name in ROLL_CALL:
-            service.projector.rebuild(name)
+            try:
+                service.projector.rebuild(name)
+            except Poison as poison:
+                found.faults.append(f"the view {name} cannot be folded: {poison}")
+                continue
             after = _view(service, name)
             if before[name] == after:
                 found.views[name] = f"{len(after)} rows, sha256 {_digest(after)[:12]}"
@@ -53,7 +66,6 @@ def looked_at(settings: Settings, kept: Kept) -> Found:
 
 
 def _log(rows: list[LogRow], found: Found) -> None:
-    found.events = len(rows)
     if [row.position for row in rows] != list(range(1, len(rows) + 1)):
         found.faults.append("the positions are not dense from 1")
     if any(later.recorded_at <= earlier.recorded_at for earlier, later in pairwise(rows)):
@@ -79,6 +91,8 @@ def _acknowledged(rows: dict[int, LogRow], kept: Kept, found: Found) -> None:
             found.faults.append(f"acknowledged, and another event is there: {one}")
         elif json.loads(row.state)["correlation_id"] != one.key:
             found.faults.append(f"acknowledged, and the event has another mark: {one}")
+    winners = Counter((one.record, one.version) for one in kept.acknowledged)
+    found.double_winners = sum(count - 1 for count in winners.values())
     told = Counter(one.key for one in kept.acknowledged)
     found.faults += [f"refused, and yet carried out: {k}" for k in kept.refused if found.marked[k]]
     # Every client brought its last append to an end: nothing else may have been written.

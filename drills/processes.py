@@ -1,4 +1,4 @@
-"""The ledger's own processes in a drill: made, served twice, its views followed by a third.
+"""The ledger's own processes in a drill: made, served, its views followed by a third.
 
 Everything is done through the command line, as an operator does it.
 """
@@ -17,13 +17,14 @@ from pathlib import Path
 from machine import DrillFailed, Program, free_ports, ran, until
 
 LEDGER = (sys.executable, "-m", "ledger")
+SCOPES = ("submit", "correct", "evaluate:gate-3")
 SERVERS = 2
 START_S_MAX = 30.0
 
 
 @dataclass
 class Processes:
-    """Two API processes and a projector over one ledger, and a key that may append."""
+    """API processes and a projector over one ledger, and a key that may append."""
 
     servers: list[Program]
     urls: list[str]
@@ -52,11 +53,11 @@ def made(env: Mapping[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def running(folder: Path, env: Mapping[str, str]) -> Iterator[Processes]:
+def running(folder: Path, env: Mapping[str, str], count: int = SERVERS) -> Iterator[Processes]:
     """Give the running processes of a ledger; they are stopped at the end, whatever happened."""
-    scopes = ("--scope", "submit", "--scope", "correct")
+    scopes = [part for scope in SCOPES for part in ("--scope", scope)]
     api_key = ran([*LEDGER, "keys", "create", "--name", "drill", *scopes], **env)
-    ports = free_ports(SERVERS)
+    ports = free_ports(count)
     servers = [
         Program(f"api {n}", [*LEDGER, "serve", "--port", str(port)], folder / f"api-{n}.log", env)
         for n, port in enumerate(ports, start=1)
