@@ -169,7 +169,12 @@ def fold(events: Iterable[Event], in_force: InForce) -> dict[str, Any]:
 
 def body(page: Page, in_force: InForce) -> bytes:
     """Return the document as bytes to store and serve: compact UTF-8 JSON, keys in fixed order."""
-    return to_json(document(page, in_force))
+    return encoded(document(page, in_force))
+
+
+def encoded(document: dict[str, Any]) -> bytes:
+    """Return a document as :func:`body` does."""
+    return to_json(document)
 
 
 def document(page: Page, in_force: InForce) -> dict[str, Any]:

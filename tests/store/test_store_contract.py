@@ -53,6 +53,20 @@ def test_positions_are_dense_and_times_increase_under_many_writers(store: Store)
     }
 
 
+def test_the_log_can_be_read_stream_by_stream(store: Store) -> None:
+    for version in range(1, 6):
+        for stream in ("b", "a", "c-1"):
+            store.append(one(stream, version)).result()
+    read = store.rows_by_stream(upto=13, page=4)
+    found = [(row.originator_id, row.originator_version) for row in read]
+    # In order of position, event 13 is the fifth of "b", and 14 that of "a".
+    assert found == [
+        *(("a", version) for version in range(1, 5)),
+        *(("b", version) for version in range(1, 6)),
+        *(("c-1", version) for version in range(1, 5)),
+    ]
+
+
 def test_a_clock_that_steps_back_never_takes_time_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

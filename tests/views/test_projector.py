@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from ledger import codec
+from ledger import codec, worker
 from ledger.content import PublicField
 from ledger.store import Append, Document, Receipt
 from ledger.store.sqlite import SQLiteStore, create, open_store
@@ -438,3 +438,57 @@ def test_many_processes_fold_what_one_folds(
         with pytest.raises(Poison, match=f"position {position} "):
             scene.projector.rebuild(Catalogue.NAME)
         assert scene.dump() == alone
+
+
+def test_a_view_that_lacks_most_of_a_long_log_is_made_in_one_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path) as scene:
+        for n in range(12):
+            scene.append(uuid(6_000 + n), submitted(f"Study {n}"), corrected())
+        scene.projector.catch_up()
+        followed = scene.dump()
+    (tmp_path / "ledger.views").unlink()
+    monkeypatch.setattr(worker, "ALONE_MAX", 10)
+    with opened(tmp_path) as scene:
+        made = list[tuple[str, ...]]()
+        rebuild = scene.projector.rebuild
+
+        def noted(*names: str) -> None:
+            made.append(names)
+            rebuild(*names)
+
+        monkeypatch.setattr(scene.projector, "rebuild", noted)
+        scene.projector.catch_up()
+        assert set(made[0]) >= {projection.NAME for projection in BEHIND}
+        assert scene.dump() == followed
+
+
+def test_a_view_that_cannot_be_made_in_one_go_follows_up_to_the_event_at_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ALONE_MAX", 5)
+    with opened(tmp_path, {Fragile.NAME: Fragile}) as scene:
+        for n in range(8):
+            scene.append(uuid(6_100 + n), submitted("Poison" if n == 6 else f"Study {n}"))
+        scene.projector.catch_up()
+        status = scene.projector.status()[Fragile.NAME]
+        assert status["position"] == 6
+        assert status["error"] is not None
+        assert status["error"].startswith("position 7 ")
+
+
+def test_a_stopped_view_goes_on_when_another_process_has_rebuilt_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roll_call = {Fragile.NAME: Fragile}
+    with opened(tmp_path, roll_call) as leader, opened(tmp_path, roll_call) as other:
+        leader.append(uuid(1), submitted("Fine"))
+        leader.append(uuid(2), submitted("Poison"))
+        leader.projector.catch_up()
+        assert leader.projector.status()[Fragile.NAME]["error"] is not None
+        monkeypatch.setattr(Fragile, "poisonous", False)
+        other.projector.rebuild(Fragile.NAME)
+        leader.append(uuid(3), submitted("Later"))
+        leader.projector.catch_up()
+        assert leader.projector.status()[Fragile.NAME] == {"position": 3, "lag": 0, "error": None}

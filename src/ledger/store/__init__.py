@@ -205,6 +205,9 @@ class Store(Protocol):
     def rows(self, after: int = 0, upto: int | None = None, page: int = 1_000) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""
 
+    def rows_by_stream(self, upto: int, page: int = 1_000) -> Iterator[LogRow]:
+        """Yield the log up to position ``upto``, stream by stream, each in order."""
+
     def replace_documents(self, view: str, fresh: Iterable[StoredDocument], upto: int) -> None:
         """Swap a whole view for freshly folded documents, in one transaction.
 

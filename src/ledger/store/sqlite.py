@@ -265,6 +265,20 @@ class SQLiteStore(ApplicationRecorder):
                 return
             after = found[-1][0]
 
+    def rows_by_stream(self, upto: int, page: int = PAGE) -> Iterator[LogRow]:
+        """Yield the log up to position ``upto``, stream by stream, each in order."""
+        after: tuple[str, int] = ("", 0)
+        while True:
+            found = self._read(
+                f"SELECT {_ROW} FROM events WHERE (originator_id, originator_version) > (?, ?) "
+                "AND position <= ? ORDER BY originator_id, originator_version LIMIT ?",
+                (*after, upto, page),
+            )
+            yield from map(_log_row, found)
+            if len(found) < page:
+                return
+            after = (found[-1][2], found[-1][3])
+
     def documents(self, view: str) -> Iterator[StoredDocument]:
         """Yield every document of a view in order of id."""
         after = ""

@@ -5,19 +5,22 @@ It never writes to the log; what a projection cannot take in stops that projecti
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
 from ledger import errors
 from ledger.store import LogRow, Store
 from ledger.worker import rebuilding
+from ledger.worker.folding import ALONE_MAX
 from ledger.worker.history import Histories, Poison, Progress, Reader
+from ledger.worker.pace import Pace
+from ledger.worker.standings import Standing, Standings
 from projections import ROLL_CALL, public_view
+from projections.folded import Folded
 from projections.table import Checkpoint
 from projections.table import Standing as Written
 from projections.views import Overtaken, Views, ViewsBusy, ViewsClosed, ViewsUnavailable
@@ -25,6 +28,8 @@ from projections.views import Overtaken, Views, ViewsBusy, ViewsClosed, ViewsUna
 __all__ = ["BATCH", "Poison", "Progress", "Projector", "ProjectorStopped", "Standing"]
 
 BATCH: Final = rebuilding.BATCH
+BATCH_MAX: Final = 5_000
+"""The size of batches while there are so many to come: records that they touch are folded once."""
 POLL_S: Final = 1.0
 AWAY: Final = (ViewsUnavailable, errors.Unavailable, OSError)
 """A database that is away: every view waits, and looks again after a while."""
@@ -33,21 +38,8 @@ PASSING: Final = (ViewsBusy, Overtaken, *AWAY)
 PAUSE_S: Final = 0.1
 PAUSE_S_MAX: Final = 5.0
 """How long it waits for a database that is away: at first, and at most."""
-WAITING_MAX: Final = 1_000
-"""How many may wait for a view at a time."""
-LOOK_S: Final = 0.005
-LOOK_S_MAX: Final = 0.05
-"""How long it waits between two looks at what another process has done: at first, and at most."""
 
 _log = logging.getLogger("ledger.worker")
-
-
-class Standing(TypedDict):
-    """How far a view is, how many events behind the log, and what stopped it, if anything."""
-
-    position: int
-    lag: int
-    error: str | None
 
 
 class ProjectorStopped(Exception):
@@ -55,11 +47,12 @@ class ProjectorStopped(Exception):
 
 
 class Projector:
-    """Feeds the projections: by batches while it follows the log, by rebuilding when facts change.
+    """Feeds the projections: by batches while it follows the log, by one fold of all otherwise.
 
     Any number of processes may start one: the views say who leads, and the others wait to take
-    over, which they try every ``poll_s`` seconds.  Even two that believe to lead do no harm: a
-    checkpoint only moves forward, and a swap checks it.
+    over, which they try every ``poll_s`` seconds; the database frees the lead as soon as it sees
+    that the leader has died.  Even two that believe to lead do no harm: a checkpoint only moves
+    forward, and a swap checks it.
     """
 
     def __init__(
@@ -71,23 +64,26 @@ class Projector:
         poll_s: float = POLL_S,
     ) -> None:
         """Follow ``store`` into ``views``; nothing happens before :meth:`start` or a call."""
+        self.projected: Callable[[int, float], None] = lambda _events, _seconds: None
+        """Told of each step that moved a view: by how many events at most, in how many seconds."""
         self._store = store
         self._views = views
         self._roll_call = roll_call
         self._poll_s = poll_s
-        self._yielding = 0.0
-        self._leading = False
-        self._waiting = 0
-        self._looking: asyncio.Future[None] | None = None
         self._stepping = threading.Lock()
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._pace = Pace(self._stopping)
         self._reader = Reader(store)
         self._histories = Histories(self._reader)
         self._tail: tuple[int, list[LogRow]] = (-1, [])
-        self._moved = threading.Condition()
-        self._standing = {name: Standing(position=0, lag=0, error=None) for name in roll_call}
-        self._head = 0
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
+        self._touched: tuple[tuple[int, int], list[Folded]] = ((-1, 0), [])
+        self._followed = set[str]()
+        self._standings = Standings(roll_call, self._reader, views, self._stopping)
+        self.status = self._standings.status
+        self.look = self._standings.look
+        self.wait = self._standings.wait
+        self.reached = self._standings.reached
         self._thread = threading.Thread(target=self._work, name="projector", daemon=True)
 
     # ------------------------------------------------------------ the thread
@@ -95,10 +91,10 @@ class Projector:
     def start(self, *, yielding: float = 1.0) -> None:
         """Follow the log from now on, in a thread of its own.
 
-        After each batch it rests for ``yielding`` times as long as the batch took: 1 where appends
-        share the process, 0 in a process of its own.
+        It rests ``yielding`` times as long as it works: 1 where appends share the process, 0 in a
+        process of its own.
         """
-        self._yielding = yielding
+        self._pace.yielding = yielding
         self._store.subscribe_commits(lambda _position: self._wake.set())
         self._thread.start()
 
@@ -106,8 +102,7 @@ class Projector:
         """Finish the batch at hand and end the thread."""
         self._stopping.set()
         self._wake.set()
-        with self._moved:
-            self._moved.notify_all()
+        self._standings.wake()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -116,7 +111,6 @@ class Projector:
         while not self._stopping.is_set():
             # Cleared before looking: a commit that lands while we look wakes us once more.
             self._wake.clear()
-            began = time.monotonic()
             try:
                 leading = self.lead()
                 moved = leading and self.step()
@@ -125,7 +119,7 @@ class Projector:
             except AWAY as trouble:
                 if pause == PAUSE_S:
                     _log.warning("The views wait: %s", trouble)
-                self._leading = False
+                self._standings.leading = False
                 self._stopping.wait(pause)
                 pause = min(2 * pause, PAUSE_S_MAX)
                 continue
@@ -136,19 +130,17 @@ class Projector:
             if pause > PAUSE_S:
                 _log.info("The views go on.")
                 pause = PAUSE_S
-            if moved:
-                self._stopping.wait((time.monotonic() - began) * self._yielding)
-            elif leading:
-                self._wake.wait(self._poll_s)
-            else:
+            if not leading:
                 self._stopping.wait(self._poll_s)
+            elif not moved:
+                self._wake.wait(self._poll_s)
 
     def lead(self) -> bool:
         """Become the one that keeps the views up to date, if no other process is; True if so."""
         leading = self._views.try_lead()
-        if leading and not self._leading:
+        if leading and not self._standings.leading:
             _log.info("This process keeps the views up to date.")
-        self._leading = leading
+        self._standings.leading = leading
         return leading
 
     # ------------------------------------------------------------ following
@@ -161,38 +153,52 @@ class Projector:
     def step(self) -> bool:
         """Take every view on by up to one batch; return whether any of them moved."""
         with self._stepping:
-            self._head = self._reader.position()
-            going = [name for name in self._roll_call if not self._stopped(name)]
-            stale = [name for name in going if self._stale(name)]
+            began = time.monotonic()
+            self._standings.head = self._reader.position()
+            before = self._views.standings()
+            going = [name for name in self._roll_call if not self._stopped(name, before)]
+            anew = [
+                name for name in going if self._anew(name, before.get(name, Written()).checkpoint)
+            ]
             moved = [
                 self._tried((name,), partial(self._follow, name))
                 for name in going
-                if name not in stale
+                if name not in anew
             ]
-            if stale:
-                # One fold of the log makes them all anew.
-                moved.append(self._tried(stale, partial(self.rebuild, *stale)))
+            if anew:
+                # One fold of the log makes them all.
+                moved.append(self._tried(anew, partial(self.rebuild, *anew)))
+            self._touched = ((-1, 0), [])
+            if any(moved):
+                self.projected(max(moved), time.monotonic() - began)
         return any(moved)
 
-    def _stopped(self, name: str) -> bool:
-        error = self._standing[name]["error"]
-        if error is not None:
-            self._stands(name, self._standing[name]["position"], error)
-        return error is not None
+    def _stopped(self, name: str, written: Mapping[str, Written]) -> bool:
+        """Whether a view was stopped by an event, and nobody has rebuilt it since."""
+        error = self._standings.error(name)
+        if error is None or written.get(name, Written()).error is None:
+            return False
+        self._standings.note(name, self.status()[name]["position"], error)
+        return True
 
-    def _stale(self, name: str) -> bool:
-        """Whether other facts are in force than those under which a view was derived."""
-        before = self._views.checkpoint(name)
+    def _anew(self, name: str, before: Checkpoint) -> bool:
+        """Whether a view is to be made anew: other facts are in force than when it was derived.
+
+        So it is, too, when it lacks most of a long log, because that is quicker than following.
+        """
+        head = self._standings.head
         if name == public_view.NAME:
             # Its documents are written with the appends: only new facts in force move it.
-            return self._reader.in_force(self._head).version != before.in_force
+            return self._reader.in_force(head).version != before.in_force
+        if name not in self._followed and head - before.position > max(ALONE_MAX, head // 2):
+            return True
         rows = self._batch(before.position) if before.position else []
         return bool(rows) and self._reader.in_force(rows[-1].position).version != before.in_force
 
-    def _tried(self, names: Sequence[str], act: Callable[[], None]) -> bool:
+    def _tried(self, names: Sequence[str], act: Callable[[], None]) -> int:
         """Do something to views; a trouble of one view stops that view alone, and is written down.
 
-        Returns whether any of them moved.
+        Returns by how many events one of them moved at most.
         """
         before = [self._views.checkpoint(name) for name in names]
         try:
@@ -205,16 +211,26 @@ class Projector:
             _log.log(level, "%s wait: %s: %s", ", ".join(names), type(trouble).__name__, trouble)
         except Exception as trouble:  # noqa: BLE001 - whatever it is, it stops this view alone
             if len(names) > 1:
-                moved = [self._tried((name,), partial(self.rebuild, name)) for name in names]
-                return any(moved)
-            _log.error("%s is stopped: %s", names[0], trouble)
-            self._views.report(names[0], str(trouble))
-            self._stands(names[0], self._views.checkpoint(names[0]).position, str(trouble))
-            return False
+                return max(self._tried((name,), partial(self.rebuild, name)) for name in names)
+            return self._fails(names[0], before[0], trouble)
         after = [self._views.checkpoint(name) for name in names]
         for name, reached in zip(names, after, strict=True):
-            self._stands(name, self._head if name == public_view.NAME else reached.position, None)
-        return after != before
+            there = self._standings.head if name == public_view.NAME else reached.position
+            self._standings.note(name, there, None)
+        # A view that was made anew where it stood has moved as well.
+        moves = zip(before, after, strict=True)
+        return max(max(1, b.position - a.position) if a != b else 0 for a, b in moves)
+
+    def _fails(self, name: str, before: Checkpoint, trouble: Exception) -> int:
+        """Stop a view; one that could not be made anew in one go follows up to the event first."""
+        behind = self._standings.head - before.position
+        if name != public_view.NAME and name not in self._followed and behind > ALONE_MAX:
+            self._followed.add(name)
+            return 1
+        _log.error("%s is stopped: %s", name, trouble)
+        self._views.report(name, str(trouble))
+        self._standings.note(name, self._views.checkpoint(name).position, str(trouble))
+        return 0
 
     def _follow(self, name: str) -> None:
         """Take a view on from its checkpoint by up to one batch; raises Poison."""
@@ -226,10 +242,12 @@ class Projector:
             return
         in_force = self._reader.in_force(rows[-1].position)
         reached = Checkpoint(rows[-1].position, in_force.version)
-        projection = self._roll_call[name]
         try:
-            touched = self._histories.touched(rows, in_force)
-            self._views.apply(projection, touched, reached, before.position)
+            if self._touched[0] != (before.position, reached.position):
+                touched = [*self._pace.over(self._histories.each(rows, in_force))]
+                self._touched = (before.position, reached.position), touched
+            paced = self._pace.over(self._touched[1])
+            self._views.apply(self._roll_call[name], paced, reached, before.position)
         except (*PASSING, ViewsClosed):
             raise
         except Exception:  # noqa: BLE001 - one by one, to stop right before the event at fault
@@ -238,11 +256,12 @@ class Projector:
     def _batch(self, after: int) -> list[LogRow]:
         """Return the next rows; views that stand together share them."""
         if self._tail[0] != after or not self._tail[1]:
-            self._tail = (after, self._reader.batch(after, BATCH))
+            size = BATCH if self._standings.head - after < BATCH_MAX else BATCH_MAX
+            self._tail = (after, self._reader.batch(after, size))
         return self._tail[1]
 
     def _one_by_one(self, name: str, rows: list[LogRow]) -> None:
-        for row in rows:
+        for row in self._pace.over(rows):
             in_force = self._reader.in_force(row.position)
             try:
                 touched = self._histories.touched([row], in_force)
@@ -268,97 +287,9 @@ class Projector:
             if progress is not None:
                 progress(done, total)
 
-        rebuilding.rebuild(self._store, self._views, wanted, told)
-        self._head = max(self._head, self._reader.position())
+        rebuilding.rebuild(self._store, self._views, wanted, told, self._pace)
+        self._standings.head = max(self._standings.head, self._reader.position())
         for name in names:
-            self._stands(name, self._views.checkpoint(name).position, None)
+            self._standings.note(name, self._views.checkpoint(name).position, None)
+            self._followed.discard(name)
         self._wake.set()
-
-    # ------------------------------------------------------------ answers
-
-    def wait(self, name: str, position: int, timeout: float) -> bool:
-        """Wait until a view has reached a position; False after ``timeout`` seconds, or if stopped.
-
-        Whoever keeps the views up to date: where it is not this process, its checkpoints tell.
-        Raises KeyError for an unknown view.
-        """
-        deadline = time.monotonic() + timeout
-        for pause in _pauses():
-            self._look()
-            left = max(0.0, deadline - time.monotonic())
-            with self._moved:
-                self._moved.wait_for(
-                    lambda: self._settled((name,), position),
-                    left if self._leading else min(left, pause),
-                )
-                if self._settled((name,), position) or not left or self._stopping.is_set():
-                    break
-        return self._standing[name]["position"] >= position
-
-    async def reached(self, names: Sequence[str], position: int, limit_s: float) -> bool:
-        """Do as :meth:`wait` does for several views, for ``limit_s`` seconds, without a thread.
-
-        Where very many wait already, one more is told at once how things stand.
-        """
-        if self._settled(names, position) or self._waiting >= WAITING_MAX:
-            return self._there(names, position)
-        self._waiting += 1
-        try:
-            deadline = time.monotonic() + limit_s
-            for pause in _pauses():
-                if not self._leading:
-                    await self._looked()
-                left = deadline - time.monotonic()
-                if self._settled(names, position) or left <= 0 or self._stopping.is_set():
-                    break
-                await asyncio.sleep(min(pause, left))
-        finally:
-            self._waiting -= 1
-        return self._there(names, position)
-
-    def _there(self, names: Sequence[str], position: int) -> bool:
-        return all(self._standing[name]["position"] >= position for name in names)
-
-    def _settled(self, names: Sequence[str], position: int) -> bool:
-        stopped = any(self._standing[name]["error"] is not None for name in names)
-        return stopped or self._there(names, position)
-
-    async def _looked(self) -> None:
-        """Look at what another process has written, once for all who wait now."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(asyncio.to_thread(self._look))
-        await asyncio.shield(self._looking)
-
-    def _look(self) -> None:
-        """Take over how the views stand by their checkpoints, unless this process moves them."""
-        if self._leading:
-            return
-        written = self._views.standings()
-        self._head = self._reader.position()
-        in_force = self._reader.in_force(self._head).version
-        for name in self._roll_call:
-            view = written.get(name, Written())
-            position = view.checkpoint.position
-            if name == public_view.NAME and view.checkpoint.in_force >= in_force:
-                # Its documents are written with the appends, unless the facts in force changed.
-                position = self._head
-            self._stands(name, position, view.error)
-
-    def status(self) -> dict[str, Standing]:
-        """Return how every view stands."""
-        with self._moved:
-            return {name: Standing(**standing) for name, standing in self._standing.items()}
-
-    def _stands(self, name: str, position: int, error: str | None) -> None:
-        with self._moved:
-            lag = max(0, self._head - position)
-            self._standing[name] = Standing(position=position, lag=lag, error=error)
-            self._moved.notify_all()
-
-
-def _pauses() -> Iterator[float]:
-    """Yield how long to wait before each further look: longer and longer, up to a bound."""
-    pause = LOOK_S
-    while True:
-        yield pause
-        pause = min(2 * pause, LOOK_S_MAX)

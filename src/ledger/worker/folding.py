@@ -6,15 +6,18 @@ folded anywhere and in any order.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+from ledger import errors
 from ledger.in_force import InForce
 from ledger.store import LogRow, StoredDocument
 from ledger.worker.history import History, Poison
@@ -25,6 +28,11 @@ CHUNK: Final = 500
 """Records that are folded, handed over and written together."""
 ALONE_MAX: Final = 20_000
 """Up to so many events, starting other processes would take longer than folding."""
+
+NICENESS: Final = 10
+"""How far the processes that help stand back where others of the ledger want the processor."""
+GC_THRESHOLDS: Final = (100_000, 20, 50)
+"""Folding makes and drops many small objects, and hardly any cycles."""
 
 Stream = Sequence[LogRow]
 
@@ -52,7 +60,7 @@ def made(stream: Stream, wanted: Mapping[str, Any], in_force: InForce) -> Made:
                 version=last.originator_version,
                 position=last.position,
                 recorded_at=last.recorded_at,
-                body=public_view.body(history.page, in_force),
+                body=public_view.encoded(history.document(in_force)),
             )
         folded = history.folded(in_force) if wanted.keys() - {public_view.NAME} else None
         rows = {name: wanted[name].rows(folded) for name in wanted if name != public_view.NAME}
@@ -64,16 +72,17 @@ def made(stream: Stream, wanted: Mapping[str, Any], in_force: InForce) -> Made:
 def fold(
     streams: Iterator[Stream], events: int, wanted: Mapping[str, Any], in_force: InForce
 ) -> Iterator[list[Made]]:
-    """Yield what the records make, some at a time in order of place; raises Poison.
+    """Yield what the records make, some at a time, in order of place; raises Poison.
 
-    Other processes help with a long log; they know the projections by name alone.
+    Other processes help with a long log; they know the projections by name alone.  Raises
+    StoreUnavailable when one of them dies.
     """
     known = all(ROLL_CALL.get(name) is projection for name, projection in wanted.items())
-    if events <= ALONE_MAX or not known:
-        while chunk := list(islice(streams, CHUNK)):
-            yield _in_order([made(stream, wanted, in_force) for stream in chunk])
+    if events > ALONE_MAX and known:
+        yield from _by_many(streams, wanted, in_force)
         return
-    yield from _by_many(streams, wanted, in_force)
+    while chunk := [made(stream, wanted, in_force) for stream in islice(streams, CHUNK)]:
+        yield _in_order(chunk)
 
 
 def _in_order(found: list[Made]) -> list[Made]:
@@ -84,16 +93,15 @@ def _in_order(found: list[Made]) -> list[Made]:
 def _by_many(
     streams: Iterator[Stream], wanted: Mapping[str, Any], in_force: InForce
 ) -> Iterator[list[Made]]:
-    hands = os.cpu_count() or 1
+    hands = len(os.sched_getaffinity(0))
     names = tuple(wanted)
     # Spawned, because this process has threads and connections that a fork would tear.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(hands, mp_context=context)
+    pool = ProcessPoolExecutor(hands, mp_context=context, initializer=_stand_back)
     under_way: deque[tuple[list[Stream], Future[list[Made] | None]]] = deque()
 
     def give() -> None:
-        chunk = list(islice(streams, CHUNK))
-        if chunk:
+        if chunk := list(islice(streams, CHUNK)):
             under_way.append((chunk, pool.submit(_made_elsewhere, chunk, names, in_force)))
 
     try:
@@ -105,8 +113,18 @@ def _by_many(
             give()
             # What another process could not fold is folded here, where its trouble can be told.
             yield found or _in_order([made(stream, wanted, in_force) for stream in chunk])
+    except BrokenProcessPool as trouble:
+        message = "A process that helped to fold the log was ended; the views are as they were."
+        raise errors.StoreUnavailable(message) from trouble
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _stand_back() -> None:
+    """Make ready a process of the pool."""
+    os.nice(NICENESS)
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _made_elsewhere(

@@ -5,9 +5,10 @@ It only reads; a row that cannot be read or folded is named, never skipped.
 
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, get_args
 
 from ledger import governance
@@ -20,8 +21,6 @@ from projections.folded import Folded, Logged
 
 HELD_EVENTS: Final = 50_000
 """How many decoded events are kept at most between batches."""
-PART_ROWS: Final = 500_000
-"""How many rows a replay holds in memory at most, on average: beyond, it reads the log in parts."""
 LEDGER_TOPICS: Final = frozenset(kind.TYPE for kind in get_args(LedgerEvent))
 
 Progress = Callable[[int, int], None]
@@ -67,17 +66,21 @@ class History:
             raise ValueError("An empty history has no page.")
         return self._page
 
-    def folded(self, in_force: InForce) -> Folded:
-        """Return what projections are given; the document is made once for all of them."""
+    def document(self, in_force: InForce) -> dict[str, Any]:
+        """Return the public document, made once for whoever asks."""
         version = len(self.entries)
         if self._shown is None or self._shown[:2] != (version, in_force.version):
             self._shown = (version, in_force.version, public_view.document(self.page, in_force))
+        return self._shown[2]
+
+    def folded(self, in_force: InForce) -> Folded:
+        """Return what projections are given."""
         imported = self._imported
-        before = imported is not None and imported.version < version
+        before = imported is not None and imported.version < len(self.entries)
         return Folded(
             record_id=self.page.record_id,
             entries=tuple(self.entries),
-            document=self._shown[2],
+            document=self.document(in_force),
             in_force=in_force,
             as_imported=public_view.document(imported, in_force) if imported and before else None,
         )
@@ -112,16 +115,10 @@ class Reader:
         return facts
 
     def streams(self, upto: int) -> Iterator[list[LogRow]]:
-        """Yield the rows of every record as of a position, in parts that fit in memory."""
-        parts = 1 + upto // PART_ROWS
-        for part in range(parts):
-            streams: dict[str, list[LogRow]] = defaultdict(list)
-            for row in self._store.rows(0, upto):
-                if parts == 1 or zlib.crc32(row.originator_id.encode()) % parts == part:
-                    streams[row.originator_id].append(row)
-            for rows in streams.values():
-                if not is_ledgers_own(rows[0]):
-                    yield rows
+        """Yield the rows of every stream as of a position, one stream at a time."""
+        by_stream = groupby(self._store.rows_by_stream(upto), key=attrgetter("originator_id"))
+        for _id, rows in by_stream:
+            yield list(rows)
 
 
 class Histories:
@@ -135,11 +132,16 @@ class Histories:
 
     def touched(self, rows: Sequence[LogRow], in_force: InForce) -> list[Folded]:
         """Return the records that a batch touches, folded as of its end; raises Poison."""
+        return list(self.each(rows, in_force))
+
+    def each(self, rows: Sequence[LogRow], in_force: InForce) -> Iterator[Folded]:
+        """Yield the records that a batch touches, folded as of its end; raises Poison."""
         streams: dict[str, list[LogRow]] = defaultdict(list)
         for row in rows:
             if not is_ledgers_own(row):
                 streams[row.originator_id].append(row)
-        return [self._of(found).folded(in_force) for found in streams.values()]
+        for found in streams.values():
+            yield self._of(found).folded(in_force)
 
     def _of(self, rows: list[LogRow]) -> History:
         record_id, version = rows[0].originator_id, rows[-1].originator_version

@@ -5,17 +5,19 @@ Readers see the old views until the swap, and never a half of a new one; appends
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from operator import attrgetter
 from typing import Any, Final
 
 from ledger import actors
 from ledger.codec import decode
 from ledger.events import KeyIssued, KeyRevoked
 from ledger.in_force import InForce
-from ledger.store import Store, StoredDocument
+from ledger.store import LogRow, Store, StoredDocument
 from ledger.worker.folding import Made, fold
-from ledger.worker.history import Histories, Progress, Reader
+from ledger.worker.history import Histories, Progress, Reader, is_ledgers_own
+from ledger.worker.pace import Pace
 from projections import public_view
 from projections.table import Checkpoint
 from projections.views import Fresh, Views
@@ -29,20 +31,24 @@ class FactsChanged(Exception):
     """Other gates or policies have come into force while the log was being folded."""
 
 
-def rebuild(store: Store, views: Views, wanted: Mapping[str, Any], progress: Progress) -> None:
+def rebuild(
+    store: Store, views: Views, wanted: Mapping[str, Any], progress: Progress, pace: Pace
+) -> None:
     """Make the wanted views anew; raises Poison, Overtaken and whatever stops the databases.
 
     When other facts come into force on the way, all of it is done again under them.
     """
     while True:
         try:
-            _once(store, views, wanted, progress)
+            _once(store, views, wanted, progress, pace)
         except FactsChanged:
             continue
         return
 
 
-def _once(store: Store, views: Views, wanted: Mapping[str, Any], progress: Progress) -> None:
+def _once(
+    store: Store, views: Views, wanted: Mapping[str, Any], progress: Progress, pace: Pace
+) -> None:
     reader = Reader(store)
     upto = reader.position()
     in_force = reader.in_force(upto)
@@ -54,7 +60,9 @@ def _once(store: Store, views: Views, wanted: Mapping[str, Any], progress: Progr
         }
         for one in fresh.values():
             undoing.callback(one.discard)
-        made = fold(reader.streams(upto), upto, wanted, in_force)
+        own = list[LogRow]()
+        streams = pace.over(_of_records(reader.streams(upto), own))
+        made = pace.over(fold(streams, upto, wanted, in_force))
 
         def documents() -> Iterator[StoredDocument]:
             yield from _filled(made, fresh, upto, progress)
@@ -65,7 +73,7 @@ def _once(store: Store, views: Views, wanted: Mapping[str, Any], progress: Progr
 
         if public_view.NAME in wanted:
             store.replace_documents(public_view.NAME, documents(), upto)
-            store.replace_documents(actors.VIEW, _keys(store, upto), upto)
+            store.replace_documents(actors.VIEW, _keys(own), upto)
             views.move(public_view.NAME, Checkpoint(upto, in_force.version))
         else:
             for _document in _filled(made, fresh, upto, progress):
@@ -102,14 +110,20 @@ def _swap(reader: Reader, fresh: Fresh, upto: int, in_force: InForce) -> None:
         fresh.put(histories.touched(rows, in_force))
 
 
-def _keys(store: Store, upto: int) -> Iterator[StoredDocument]:
+def _of_records(streams: Iterator[list[LogRow]], own: list[LogRow]) -> Iterator[list[LogRow]]:
+    """Yield the streams of records; the rows of the ledger's own streams are put into ``own``."""
+    for stream in streams:
+        if is_ledgers_own(stream[0]):
+            own.extend(stream)
+        else:
+            yield stream
+
+
+def _keys(own: Iterable[LogRow]) -> Iterator[StoredDocument]:
     """Yield the state of every API key, as the appends wrote it."""
     issued: dict[str, KeyIssued] = {}
     found: dict[str, StoredDocument] = {}
-    kinds = (KeyIssued.TYPE, KeyRevoked.TYPE)
-    for row in store.rows(0, upto):
-        if row.topic.rpartition(":")[0] not in kinds:
-            continue
+    for row in sorted(own, key=attrgetter("position")):
         event = decode(row.originator_id, row.originator_version, row.topic, row.state)
         if isinstance(event, KeyIssued):
             issued[event.key_digest] = event
