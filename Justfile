@@ -46,3 +46,7 @@ bench *args:
 # Kill the leader of a PostgreSQL cluster five times under load (needs etcd; takes some minutes)
 drill-failover *args:
     .venv/bin/python drills/failover.py {{ args }}
+
+# Strike processes, disk, clock and lines under load from 32 clients (takes some minutes)
+drill-crash *args:
+    .venv/bin/python drills/crash.py {{ args }}
