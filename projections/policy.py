@@ -99,9 +99,7 @@ class Inputs:
     verified: int | None = None
     corroborated: int | None = None
     inspected: int | None = None
-    executed: int | None = None
     reproduced: int | None = None
-    reviewed_or_proved: int | None = None
     registered: bool = False
     status: Status = Status.UNVERIFIED
     formal: bool = False
@@ -217,13 +215,14 @@ def _v2_tier(  # noqa: PLR0911 - one return a rung
 
 
 def _v2_level(given: Inputs) -> Level:
+    # A count is a statement: from L5 on, an evaluation that the ledger checked has to be behind it.
     base = Level.SOURCE_GROUNDED if given.grounded else Level.LITERATURE_SYNTHESIS
     if given.status is Status.FALSIFIED:
         return base
     rungs = (
-        (Level.EXTERNALLY_REVIEWED_OR_FORMALLY_VERIFIED, given.formal or given.reviewed_or_proved),
-        (Level.INDEPENDENTLY_REPRODUCED, given.reproduced),
-        (Level.SANDBOX_EXECUTED, given.sandbox or given.executed),
+        (Level.EXTERNALLY_REVIEWED_OR_FORMALLY_VERIFIED, given.formal),
+        (Level.INDEPENDENTLY_REPRODUCED, given.sandbox and given.reproduced),
+        (Level.SANDBOX_EXECUTED, given.sandbox),
         (Level.ARTIFACT_INSPECTED, given.inspected),
         (Level.CROSS_SOURCE_CORROBORATED, given.corroborated),
     )

@@ -26,11 +26,11 @@ from ledger.commands import (
     Submit,
     Supersede,
 )
-from ledger.content import Content
-from ledger.events import Event, RecordResubmitted
+from ledger.content import ClaimCounts, Content
+from ledger.events import ClaimsCounted, Event, RecordResubmitted
 from ledger.in_force import Activation
 from ledger.record import ResearchRecord
-from ledger.vocabulary import ArtifactRole, Gate
+from ledger.vocabulary import ArtifactRole, ClaimSource, Gate
 from view_facts import OTHER, RECORD, Fact, attached, submitted, uuid
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -195,6 +195,19 @@ def resubmitted(title: str = "A second survey", on: date = date(2026, 7, 6)) -> 
         content_digest=content.digest(),
         submitted_on=on,
         reason="More was read.",
+    )
+
+
+def recounted(**counts: int) -> Fact:
+    """Claims are counted again: 9 extracted, 8 grounded, and what is named."""
+    claims = ClaimCounts(extracted=9, grounded=8, **counts)
+    return lambda stream, version: ClaimsCounted(
+        originator_id=stream,
+        originator_version=version,
+        actor=ACTOR,
+        claims=claims,
+        claim_source=ClaimSource.PARSED,
+        counted_on=date(2026, 7, 2),
     )
 
 

@@ -150,6 +150,12 @@ RULES: Final = (
         gates.evidence_says_nothing,
     ),
     Rule(
+        "level-not-counted",
+        None,
+        "Claims are counted for a level that no checked evaluation bears out.",
+        derived.level_not_counted,
+    ),
+    Rule(
         "artifact-missing",
         None,
         "A settled verdict is stated without the artifacts that it needs.",

@@ -10,13 +10,20 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from ledger.vocabulary import Outcome
+from ledger.vocabulary import Outcome, PolicyVersion, Status
 from projections.policy import DIMENSIONS, PUBLIC_CLAIMS, PUBLIC_SCORE, Level, Tier
 from projections.rules.case import Case, Found
 
 PROUD_TIERS: Final = frozenset({Tier.FLAGSHIP_CANDIDATE, Tier.DOI_GRADE, Tier.PUBLIC_RECORD})
 BUNDLE: Final = ("repro-script", "repro-results")
 PROOF: Final = "proof-source"
+
+COUNTED_RUNGS: Final = {
+    "sandbox_executed": Level.SANDBOX_EXECUTED,
+    "independently_reproduced": Level.INDEPENDENTLY_REPRODUCED,
+    "externally_reviewed_or_formally_verified": Level.EXTERNALLY_REVIEWED_OR_FORMALLY_VERIFIED,
+}
+"""Counts of claims that would stand on a rung for which a policy asks for an evaluation."""
 
 _NUMBER: Final = re.compile(r"\d+")
 
@@ -30,6 +37,24 @@ def level_below_verdict(case: Case) -> Iterator[Found]:
             f"L{Level.SANDBOX_EXECUTED.value}.",
             {"status": "VERIFIED", "level": level["level"], "policy": _policy(case)},
             by.originator_version if by else case.version,
+        )
+
+
+def level_not_counted(case: Case) -> Iterator[Found]:
+    """Counts say that claims stand higher than any evaluation that the ledger checked."""
+    level, verdict = case.shown["level"], case.shown["verdict"]
+    counted = {
+        name: case.shown["claims"][name]
+        for name, rung in COUNTED_RUNGS.items()
+        if case.shown["claims"][name] and rung > level["level"]
+    }
+    if counted and _policy(case) == PolicyVersion.V2 and verdict["status"] != Status.FALSIFIED:
+        told = ", ".join(f"{name.replace('_', ' ')} ({count})" for name, count in counted.items())
+        yield Found(
+            f"Claims are counted as {told}, but no checked evaluation bears it out: it stays "
+            f"at L{level['level']}.",
+            {"level": level["level"], "counted": counted, "policy": _policy(case)},
+            case.version,
         )
 
 

@@ -108,6 +108,15 @@ class Review(Value):
         return (total / 3).quantize(CENT, rounding=ROUND_HALF_UP)
 
 
+_OF_THE_EXTRACTED: Final = (
+    "cross_source_corroborated",
+    "artifact_inspected",
+    "sandbox_executed",
+    "independently_reproduced",
+    "externally_reviewed_or_formally_verified",
+)
+
+
 class ClaimCounts(Value):
     """How many claims reached which stage; None means that the count is not known."""
 
@@ -121,7 +130,10 @@ class ClaimCounts(Value):
     externally_reviewed_or_formally_verified: Count | None = None
 
     def disorder(self) -> str | None:
-        """Return what breaks verified <= grounded <= extracted among the known counts, or None."""
+        """Return which known count exceeds one that includes it, or None.
+
+        What is corroborated or verified is grounded, and everything that is counted was extracted.
+        """
         chain = [
             ("verified", self.verified),
             ("grounded", self.grounded),
@@ -131,6 +143,12 @@ class ClaimCounts(Value):
         for (inner, few), (outer, many) in pairwise(known):
             if few > many:
                 return f"{inner} ({few}) exceeds {outer} ({many})"
+        beyond = [("cross_source_corroborated", "grounded")]
+        beyond += [(name, "extracted") for name in _OF_THE_EXTRACTED]
+        for inner, outer in beyond:
+            part, whole = getattr(self, inner), getattr(self, outer)
+            if part is not None and whole is not None and part > whole:
+                return f"{inner.replace('_', ' ')} ({part}) exceeds {outer} ({whole})"
         return None
 
 

@@ -23,7 +23,7 @@ LADDER = [
     Tier.DOI_GRADE,
     Tier.FLAGSHIP_CANDIDATE,
 ]
-COUNTERS = ("corroborated", "inspected", "executed", "reproduced", "reviewed_or_proved")
+COUNTERS = ("corroborated", "inspected", "reproduced")
 FLAGS = ("formal", "sandbox", "bundled")
 
 scores = st.none() | st.decimals(0, 10, places=2) | st.decimals(0, 10, allow_nan=False)
@@ -211,10 +211,9 @@ RUNGS: list[tuple[dict[str, Any], Level]] = [
     ({"grounded": 1}, Level.SOURCE_GROUNDED),
     ({"corroborated": 1}, Level.CROSS_SOURCE_CORROBORATED),
     ({"inspected": 1}, Level.ARTIFACT_INSPECTED),
-    ({"executed": 1}, Level.SANDBOX_EXECUTED),
     ({"sandbox": True}, Level.SANDBOX_EXECUTED),
-    ({"reproduced": 1}, Level.INDEPENDENTLY_REPRODUCED),
-    ({"reviewed_or_proved": 1}, Level.EXTERNALLY_REVIEWED_OR_FORMALLY_VERIFIED),
+    ({"reproduced": 1}, Level.LITERATURE_SYNTHESIS),
+    ({"reproduced": 1, "sandbox": True}, Level.INDEPENDENTLY_REPRODUCED),
     ({"formal": True}, Level.EXTERNALLY_REVIEWED_OR_FORMALLY_VERIFIED),
 ]
 

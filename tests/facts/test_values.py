@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from field_values import VALUES, lines, prose
 from golden_events import GOLDEN
-from ledger.content import Facts, PublicField
+from ledger.content import ClaimCounts, Facts, PublicField
 from ledger.events import RecordSubmitted
 from ledger.vocabulary import (
     Day,
@@ -252,3 +252,15 @@ def test_random_bytes_are_given_out_once_by_whichever_thread_or_process() -> Non
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert len(set(told.stdout.split())) == 2
+
+
+@pytest.mark.parametrize("stage", list(ClaimCounts.model_fields)[1:])
+def test_no_stage_holds_more_claims_than_were_extracted(stage: str) -> None:
+    assert ClaimCounts(extracted=5, **{stage: 6}).disorder() is not None
+    assert ClaimCounts(extracted=5, **{stage: 5}).disorder() is None
+    assert ClaimCounts(**{stage: 6}).disorder() is None
+
+
+def test_what_is_corroborated_is_grounded() -> None:
+    assert ClaimCounts(grounded=5, cross_source_corroborated=6).disorder() is not None
+    assert ClaimCounts(grounded=5, sandbox_executed=6).disorder() is None

@@ -32,7 +32,7 @@ from view_facts import (
     sandbox,
     submitted,
 )
-from wishes import resubmitted
+from wishes import recounted, resubmitted
 
 OTHER_DIGEST = "sha256:" + "f" * 64
 HARDCODED = "The formula script computes the maximum from a hardcoded dictionary."
@@ -172,6 +172,10 @@ CASES: Final[dict[str, tuple[tuple[Fact, ...], tuple[Fact, ...]]]] = {
     "evidence-says-nothing": (
         (submitted(), evaluated(Outcome.PASSED, resting_on(DIGEST, DIGEST))),
         (submitted(), evaluated(Outcome.PASSED, resting_on(DIGEST, OTHER_DIGEST))),
+    ),
+    "level-not-counted": (
+        (submitted(), recounted(sandbox_executed=3)),
+        (submitted(), recounted(sandbox_executed=3), evaluated(Outcome.PASSED, sandbox())),
     ),
     "artifact-missing": (
         (stated, evaluated(Outcome.PASSED, sandbox(), basis=PAGE)),
