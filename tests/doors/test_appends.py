@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import ConfigDict
 
 from given_service import RESULTS, SCRIPT, Api, api, digest_of, served, settings_in
+from ledger.commands import Submit
 from ledger.service import Service
 from ledger.vocabulary import Scope
+from ledger.web import appends
 from ledger.web.appends import Appended
+from ledger.web.routes import ROUTES
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +200,29 @@ def test_the_same_key_from_many_clients_at_once_appends_once(ledger: Api) -> Non
     assert len({text for status, text in answers if status == 201}) == 1
     listed = ledger.client.get("/v1/records?q=Once", headers=_at_head(ledger)).json()
     assert listed["total"] == 1
+
+
+def test_a_retry_survives_an_upgrade_that_adds_a_member(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Longer(Submit):
+        """A submission as a later program knows it."""
+
+        model_config = ConfigDict(title="Submit")
+        reviewed_by: str | None = None
+
+    with api(tmp_path) as before:
+        headers = before.headers()
+        body = {"content": {"title": "Then", "publisher": "Example Research"}}
+        first = before.client.post("/v1/records", json=body, headers=headers)
+        routes = tuple(
+            replace(route, body=Longer) if route.body is Submit else route for route in ROUTES
+        )
+        monkeypatch.setattr(appends, "ROUTES", routes)
+        service = Service(settings_in(tmp_path))
+        with served(service) as address:
+            again = httpx.post(f"{address}/v1/records", json=body, headers=headers)
+        assert (again.status_code, again.text) == (201, first.text)
 
 
 def _at_head(ledger: Api) -> dict[str, str]:

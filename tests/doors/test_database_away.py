@@ -75,6 +75,8 @@ def is_away(answer: httpx.Response) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == "store-unavailable"
     assert int(answer.headers["Retry-After"]) >= 1
+    # Where the database is concerns nobody outside.
+    assert "127.0.0.1" not in answer.text
 
 
 def looks_away(server: Server, key: str) -> None:

@@ -128,6 +128,9 @@ def _refuse_well(app: FastAPI, metrics: Metrics) -> Callable[[Request, Exception
         ours = problems.status_of(type(refusal)) >= HTTPStatus.INTERNAL_SERVER_ERROR
         if ours and not isinstance(refusal, (errors.ProjectionBehind, errors.InternalFault)):
             _log.warning("refused as %s: %s", refusal.code, refusal.detail)
+        if isinstance(refusal, errors.StoreUnavailable):
+            # Where the database is and what it said is for the log, not for the public.
+            refusal = errors.StoreUnavailable()
         if pages.wants_html(request):
             return pages.render_refusal(request, refusal)
         return problems.respond(request, refusal)

@@ -166,7 +166,8 @@ async def _append(
 ) -> Receipt:
     address = request.path_params.get("address")
     record_id = await service.ledger.resolve(address) if address else ""
-    asked = f"{route.name}\n{record_id}\n{command.model_dump_json()}"
+    # Only what was sent: a default that a later program adds must not make a retry another request.
+    asked = f"{route.name}\n{record_id}\n{command.model_dump_json(exclude_unset=True)}"
     key = requests.idempotency(request, who.actor, asked)
     expected = requests.expected_version(request) if address else None
     wanted = Request(who.actor, key, expected, who)
