@@ -12,7 +12,10 @@ from ledger.vocabulary import ClaimSource, Kind
 
 FIRST, LAST = date(2026, 6, 1), date(2026, 7, 10)
 
-_characters = st.characters(exclude_categories=("Cc", "Cs"))
+_characters = st.characters(
+    exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"),
+    exclude_characters="\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0",
+)
 _breaks = st.sampled_from("\n\t")
 lines = st.text(_characters, min_size=1, max_size=40).filter(str.strip)
 prose = st.text(_characters | _breaks, min_size=1, max_size=80).filter(str.strip)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -41,8 +42,12 @@ _PLAIN_FIGURE = r"^-?[0-9]{1,30}([.][0-9]{1,30})?$"
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _DOI = re.compile(r"10\.[0-9]{4,9}/[!-~]+\Z")
 # Controls and lone surrogates (categories Cc and Cs) cannot be shown or stored faithfully.
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# A line ends at the separators of Unicode, too.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROLS_IN_PROSE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# Letters and marks to Unicode, but nothing to the eye.
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 
 def now() -> datetime:
@@ -99,10 +104,17 @@ def _clean(text: str, controls: re.Pattern[str]) -> str:
     if (found := controls.search(text)) is not None:
         message = f"contains the control character U+{ord(found[0]):04X}"
         raise ValueError(message)
-    if not text.strip():
+    # ASCII first: nearly every text shows something there.
+    if not text.strip() or not (text.isascii() or any(map(_shows, text))):
         message = "is blank"
         raise ValueError(message)
     return text
+
+
+def _shows(character: str) -> bool:
+    """Whether a character leaves a mark: no white space, format character or filler."""
+    category = unicodedata.category(character)
+    return category[0] != "Z" and category not in {"Cc", "Cf"} and character not in _FILLERS
 
 
 def _line(text: str) -> str:

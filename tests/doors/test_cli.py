@@ -430,3 +430,19 @@ def test_a_damaged_views_file_is_said_and_may_be_deleted(tmp_path: Path) -> None
     views.unlink()
     assert "finding" not in done(tmp_path, "show", "SRCH:B0E046B6")
     assert views.exists()
+
+
+def test_the_operator_holds_no_key(empty: Path) -> None:
+    ended = ledger(empty, "keys", "create", "--name", "operator", "--scope", "submit")
+    assert ended.returncode == 2
+    assert "holds no key" in ended.stderr
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "nothing"])
+def test_what_is_no_file_is_no_page(empty: Path, kind: str) -> None:
+    path = empty / f"a-{kind}"
+    if kind == "folder":
+        path.mkdir(exist_ok=True)
+    elif kind == "pipe" and not path.exists():
+        os.mkfifo(path)
+    assert refused(empty, "import", "pages", str(path)).endswith("[unreadable-page]")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from ledger.errors import UnreadablePage
@@ -55,3 +57,12 @@ def test_the_same_value_twice_is_no_contradiction() -> None:
 def test_a_name_that_cannot_be_kept_is_refused(name: str) -> None:
     with pytest.raises(UnreadablePage):
         parse(PLAIN.encode(), name)
+
+
+@pytest.mark.parametrize("strange", ["\t", "\u2028", "\u2029", "\u200b"])
+@pytest.mark.parametrize("page", [PLAIN, TABLE], ids=["plain", "table"])
+def test_a_strange_space_anywhere_in_a_page_is_read_or_refused(strange: str, page: str) -> None:
+    for place in range(len(page)):
+        spoiled = page[:place] + strange + page[place + 1 :]
+        with suppress(UnreadablePage):
+            parse(spoiled.encode(), "a-page.txt")

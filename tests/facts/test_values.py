@@ -264,3 +264,20 @@ def test_no_stage_holds_more_claims_than_were_extracted(stage: str) -> None:
 def test_what_is_corroborated_is_grounded() -> None:
     assert ClaimCounts(grounded=5, cross_source_corroborated=6).disorder() is not None
     assert ClaimCounts(grounded=5, sandbox_executed=6).disorder() is None
+
+
+@pytest.mark.parametrize(
+    "nothing", ["\u200b", "\u2060", "\u00ad", "\ufeff", "\u3164", "\u034f", "\u00a0\u200d"]
+)
+def test_a_text_that_shows_nothing_is_blank(nothing: str) -> None:
+    for kind in (Line, Prose):
+        with pytest.raises(ValidationError, match="is blank"):
+            TypeAdapter(kind).validate_python(nothing)
+        assert TypeAdapter(kind).validate_python(f"a{nothing}") == f"a{nothing}"
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029"])
+def test_a_line_has_one_line(separator: str) -> None:
+    with pytest.raises(ValidationError, match="control character"):
+        TypeAdapter(Line).validate_python(f"a{separator}b")
+    assert TypeAdapter(Prose).validate_python(f"a{separator}b")

@@ -60,6 +60,9 @@ def create_key(
 ) -> None:
     """Issue an API key; it is printed once, as the last line, and can never be shown again."""
     holder = given.fitting(ActorId, name, "--name")
+    if holder == OPERATOR:
+        message = f"{OPERATOR} is whoever works at this command line, and holds no key."
+        raise typer.BadParameter(message, param_hint="--name")
     with given.opened() as opened:
         key, _receipt = given.wait(opened.ledger.issue_key(holder, tuple(scope), OPERATOR))
     console.note(f"A key for {holder}, good for {', '.join(scope)}. It is not shown again:")

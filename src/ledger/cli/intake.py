@@ -80,14 +80,21 @@ def _tell(file: Path, report: _Report) -> None:
 
 async def _one(opened: Service, file: Path) -> _Report:
     try:
-        with file.open("rb") as source:
-            # One byte beyond the limit is enough for the page to be refused as too large.
-            read = page.parse(source.read(PAGE_BYTES_MAX + 1), file.name)
-        return await _append(opened, file, read)
+        return await _append(opened, file, _read(file))
     except OSError as trouble:
         return _Report(refusal=errors.UnreadablePage(f"{trouble.strerror}."))
     except errors.Refusal as refusal:
         return _Report(refusal=refusal)
+
+
+def _read(file: Path) -> page.StatedPage:
+    if file.exists() and not file.is_file() and not file.is_dir():
+        # Opening a pipe would wait for whoever writes to it.
+        message = "It is a pipe or a device, not a file."
+        raise errors.UnreadablePage(message)
+    with file.open("rb") as source:
+        # One byte beyond the limit is enough for the page to be refused as too large.
+        return page.parse(source.read(PAGE_BYTES_MAX + 1), file.name)
 
 
 async def _append(opened: Service, file: Path, read: page.StatedPage) -> _Report:

@@ -12,7 +12,8 @@ from typing import Final, Literal
 
 from ledger.errors import UnreadablePage
 from ledger.events import StatedField
-from ledger.importing import form
+from ledger.importing import form, values
+from ledger.vocabulary import Prose
 
 PAGE_BYTES_MAX: Final = 1024 * 1024
 PAGE_LINES_MAX: Final = 5_000
@@ -46,8 +47,11 @@ class Layout:
         self, section: str, label: str | None, value: str, number: int, *, known: bool = True
     ) -> None:
         """Keep one value; one without text or with an impossible label is kept as unknown."""
-        if label is not None and (not label or len(label) > form.LABEL_MAX or "\t" in label):
+        if label is not None and (len(label) > form.LABEL_MAX or values.line(label) is None):
             label, known = None, False
+        if values.fit(Prose, value) is None or values.line(section) is None:
+            message = f"What line {number} holds, or its section, cannot be kept as text."
+            raise UnreadablePage(message)
         kept = StatedField(section=section, label=label, value=value, line=number)
         (self.stated if known else self.unknown).append(kept)
 

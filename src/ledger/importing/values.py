@@ -189,7 +189,7 @@ def gate(text: str) -> Gate | None:
 def level(text: str) -> tuple[int, str] | None:
     """Read number and label of ``L2, Source-grounded claims``."""
     found = _LEVEL.fullmatch(text)
-    return (int(found["level"]), found["label"]) if found else None
+    return (int(found["level"]), found["label"]) if found and line(found["label"]) else None
 
 
 def available(text: str) -> bool | None:
