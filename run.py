@@ -432,10 +432,11 @@ def demo(host: str, port: int) -> int:
     )
     ledger = VENV / "bin" / "ledger"
     ready = DEMO / "ready"
-    if not ready.exists():
+    if new := not ready.exists():
         shutil.rmtree(DEMO, ignore_errors=True)
         DEMO.mkdir()
-        step("ledger init", [ledger, "init"], env)
+    step("ledger init", [ledger, "init"], env)
+    if new:
         step("ledger import samples", [ledger, "import", "samples"], env)
         ready.touch()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server below ends with us
@@ -447,6 +448,10 @@ def demo(host: str, port: int) -> int:
                 probe.settimeout(1)
                 if probe.connect_ex((seen_at, port)) == 0:
                     say(f"Open {address} (Ctrl-C ends the demo; delete .demo to begin afresh)")
+                    there = [
+                        f"{n}={shlex.quote(v)}" for n, v in env.items() if n[:10] == "LEDGER_DAT"
+                    ]
+                    say(f"A key: {' '.join(there)} {ledger} keys create --name me --scope admin")
                     break
             time.sleep(0.1)
         return server.wait()
