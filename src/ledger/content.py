@@ -64,7 +64,7 @@ class Content(Value):
 
     def says_the_same(self, other: Content) -> bool:
         """Whether both say the same; how much white space stands where does not matter."""
-        return _spaced(self.model_dump(mode="json")) == _spaced(other.model_dump(mode="json"))
+        return bool(_spaced(self.model_dump(mode="json")) == _spaced(other.model_dump(mode="json")))
 
 
 class ReviewerScores(Value):

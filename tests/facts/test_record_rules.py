@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from given import NOW, given
+from given import NOW, Given, given
 from ledger import errors
 from ledger.commands import Command
 from ledger.content import ClaimCounts, Content, PublicField, Review, ReviewerScores
@@ -23,6 +23,7 @@ from ledger.events import (
     RecordSuperseded,
     ReviewAssessed,
 )
+from ledger.record import evolve
 from ledger.rules import RESERVED_WORDS, publication_rule
 from ledger.vocabulary import ClaimSource, Nature
 from view_facts import (
@@ -437,6 +438,6 @@ def test_a_submission_day_is_not_corrected_past_what_happened_since() -> None:
     for command in (review, counted, notice):
         fact = history.when(command).answer
         assert isinstance(fact, Event)
-        since = given(submitted(), lambda _stream, _version, fact=fact: fact)
+        since = Given(evolve(history.record, fact), history.gates)
         since.when(later("2026-07-03")).refuses(errors.DatedBeforeSubmission, given="2026-07-02")
         assert isinstance(since.when(later("2026-07-02")).answer, CorrectionIssued)
