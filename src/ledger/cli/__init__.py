@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from ledger import __version__
-from ledger.cli import console, governing, intake, reading, running
+from ledger.cli import console, governing, intake, projecting, reading, running
 
 EPILOG: Final = (
     "Exit codes: 0 done; 1 refused, with one sentence and its code on stderr; 2 the command line "
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 app.command()(running.init)
 app.command()(running.serve)
-app.command()(running.project)
+app.command()(projecting.project)
 app.add_typer(intake.app, name="import")
 app.command()(reading.show)
 app.command()(reading.history)

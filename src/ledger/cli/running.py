@@ -9,7 +9,6 @@ import gc
 import os
 import signal
 import socket
-import threading
 import time
 from contextlib import suppress
 from typing import Annotated, Final
@@ -19,15 +18,14 @@ import uvicorn
 
 from ledger import errors, logs, service
 from ledger.cli import console, given
-from ledger.settings import LogFormat, ProjectorPlace
+from ledger.cli.projecting import GC_THRESHOLDS
+from ledger.settings import LogFormat
 from ledger.worker import Poison
 from projections import ROLL_CALL
 from projections.views import Overtaken, ViewsBusy
 
 STOP_S_MAX: Final = 10
 """How long a server that was told to stop lets running requests finish, in seconds."""
-GC_THRESHOLDS: Final = (20_000, 20, 50)
-"""Allocations before a young collection, and collections of one age before the next."""
 
 WAITING_CONNECTIONS_MAX: Final = 2_048
 
@@ -104,18 +102,6 @@ class _Server(uvicorn.Server):
             console.say(f"Serving the ledger at http://{shown}:{port} (Ctrl-C stops it)")
 
 
-def project() -> None:
-    """Keep the views up to date until Ctrl-C; of any number that run, one works."""
-    settings = given.settings()
-    logs.set_up(as_json=settings.log_format is LogFormat.JSON, access=False)
-    alone = settings.model_copy(update={"projector": ProjectorPlace.APART})
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), service.Service(alone) as opened:
-        opened.projector.start(yielding=0.0)
-        console.say(f"Keeping the views of {settings.database_shown} up to date (Ctrl-C stops it)")
-        threading.Event().wait()
-
-
 def rebuild(
     name: Annotated[
         str | None,
@@ -130,6 +116,8 @@ def rebuild(
     if name is not None and name not in ROLL_CALL:
         message = f"There is no view {name!r}; there are {', '.join(ROLL_CALL)}."
         raise typer.BadParameter(message, param_hint="NAME")
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     with given.opened() as opened:
         _rebuild(opened, [name] if name else list(ROLL_CALL))
 
