@@ -54,7 +54,7 @@ SQLITE_DISK, POSTGRES_DISK = "24m", "320m"
 SMALL_WAL = {"max_wal_size": "64MB", "min_wal_size": "32MB"}
 HEADINGS = (
     "scenario", "database", "struck", "acknowledged", "found", "duplicates", "lost",
-    "double winners", "missed by the tail", "answers lost, told again", "first append after, s",
+    "double winners", "missed by the tail", "first append after, s",
     "all clients after, s",
 )  # fmt: skip
 
@@ -224,15 +224,12 @@ class Drill:
         first = max(min(each.values(), default=float("inf")) for each in recovered)
         whole = [max(each.values()) for each in recovered if len(each) == self._count]
         struck = ", ".join(_summed([strike.what for strike in stage.done]))
-        again: object = _told_again(seen, kept.acknowledged)
-        if self._scenario.name == "clock":
-            again = "-"
-        elif self._scenario.name == "cut" and not again:
-            self._breaches.append("no answer was lost: the line was never cut where it matters")
+        if stage.line and not stage.line.answers_lost:
+            self._breaches.append("no answer to an append was lost on the line")
         database = f"{self._scenario.database}, {self._scenario.servers} API"
         cells = [
             self._scenario.name, database, f"{len(stage.done)}: {struck}", told, there, twice,
-            lost, seen.double_winners, missed, again, f"{first:.1f}",
+            lost, seen.double_winners, missed, f"{first:.1f}",
             f"{max(whole, default=float('nan')):.1f}",
         ]  # fmt: skip
         answers = ", ".join(f"{n} x {what}" for what, n in kept.answers.most_common())
@@ -240,6 +237,9 @@ class Drill:
             f"{len(rows)} events; {kept.repeated} answered appends repeated; answers: {answers}",
             f"{len(seen.views)} of {len(found.ROLL_CALL)} views equal their fold",
         ]
+        if stage.line:
+            lost_there = f"{stage.line.answers_lost} answers to committed batches lost on the line"
+            notes.append(lost_there)
         return Outcome(cells, notes, self._breaches)
 
 
@@ -267,13 +267,6 @@ def _span_s(seen: found.Found) -> float:
     """Return the longest step between two events that follow each other, in seconds."""
     moments: list[datetime] = [row.recorded_at for row in seen.rows]
     return max(((b - a).total_seconds() for a, b in pairwise(moments)), default=0.0)
-
-
-def _told_again(seen: found.Found, told: list[Acknowledged]) -> int:
-    """Return how many appends were in the log before the request that was answered was sent."""
-    beside = time.time() - time.monotonic()
-    at = {row.position: row.recorded_at.timestamp() - beside for row in seen.rows}
-    return sum(one.sent_at > at.get(one.position, one.sent_at) for one in told)
 
 
 def _summed(struck: list[str]) -> Iterator[str]:
@@ -325,7 +318,7 @@ def main() -> int:
             with machine.workplace("crash", keep=given.keep) as folder:
                 outcome = Drill(scenario, folder, given.seconds, given.clients).run()
         except NotRun as why:
-            rows.append([scenario.name, scenario.database, f"not run: {why}", *("-" * 9)])
+            rows.append([scenario.name, scenario.database, f"not run: {why}", *("-" * 8)])
             continue
         rows.append(outcome.cells)
         notes += [f"{scenario.title}: {note}." for note in outcome.notes]

@@ -27,7 +27,8 @@ class Line:
         self._lock = threading.Lock()
         self._flowing = threading.Event()
         self._flowing.set()
-        self._answers_lost = 0
+        self._to_lose = 0
+        self.answers_lost = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> int:
@@ -41,7 +42,7 @@ class Line:
     def lose_answers(self, count: int) -> None:
         """Pass the next appends on, and cut the connection where each answer comes back."""
         with self._lock:
-            self._answers_lost = count
+            self._to_lose = count
 
     def stall(self, seconds: float) -> None:
         """Keep every connection open and pass nothing on for a while, then go on."""
@@ -89,8 +90,9 @@ class Line:
 
     def _loses_this(self) -> bool:
         with self._lock:
-            lost = self._answers_lost > 0
-            self._answers_lost -= lost
+            lost = self._to_lose > 0
+            self._to_lose -= lost
+            self.answers_lost += lost
         return lost
 
 
