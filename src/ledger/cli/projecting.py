@@ -31,7 +31,7 @@ AWAY: Final = (errors.Unavailable, ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUn
 STEP_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0)
 
 # When each count began is not worth a line of its own.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 def project(
