@@ -50,7 +50,7 @@ QUIET_S_MAX = 2.0
 RECOVERY_S_MAX = 30.0
 """How soon after a strike an append must succeed."""
 CAUGHT_UP_S_MAX = 30.0
-SQLITE_DISK, POSTGRES_DISK = "24m", "320m"
+SQLITE_DISK, POSTGRES_DISK = "192m", "512m"
 SMALL_WAL = {"max_wal_size": "64MB", "min_wal_size": "32MB"}
 HEADINGS = (
     "scenario", "database", "struck", "acknowledged", "found", "duplicates", "lost",
