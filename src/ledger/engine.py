@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol, cast
 
 from eventsourcing.application import Application
@@ -123,6 +124,8 @@ class Engine(Application[str]):
         self.store = store
         self.view = view
         self.keys = Keys(store, self._events)
+        self._latest = datetime.min.replace(tzinfo=UTC)
+        """The latest moment that the log is known to have recorded."""
         self._arrivals: Arrivals[Receipt] | None = None
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._in_flight: set[tuple[str, str]] = set()
@@ -171,10 +174,13 @@ class Engine(Application[str]):
     # ------------------------------------------------------------ how an append is made
 
     def _asked(self, request: Request) -> rules.Asked:
-        return rules.Asked(request.actor, now())
+        # A clock that was set back does not undo what the log has recorded since.
+        return rules.Asked(request.actor, max(now(), self._latest))
 
     async def _events(self, stream: str, after: int = 0) -> list[Event]:
         rows = await self.store.stream(stream, after)
+        if rows:
+            self._latest = max(self._latest, rows[-1].recorded_at)
         return [codec.decode(r.originator_id, r.originator_version, r.topic, r.state) for r in rows]
 
     async def _hold(self, record_id: str, version: int | None) -> Held:
@@ -281,7 +287,7 @@ class Engine(Application[str]):
     async def _commit(self, append: Append) -> Receipt:
         """Hand an append to the store; a caller that goes away does not take the append with it."""
         try:
-            return await self._here().wait_for(self.store.append(append))
+            receipt = await self._here().wait_for(self.store.append(append))
         except QueueFull as full:
             raise errors.Overloaded from full
         except KeyConflict as reused:
@@ -293,6 +299,8 @@ class Engine(Application[str]):
                 "source": errors.SourceAlreadyImported,
             }[taken.reservation.kind]
             raise refusal(held_by=taken.owner) from taken
+        self._latest = max(self._latest, receipt.recorded_at)
+        return receipt
 
     def _here(self) -> Arrivals[Receipt]:
         """Return what takes answers to the running loop: of a server, always the same."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from pydantic import ConfigDict
 
 from given_service import RESULTS, SCRIPT, Api, api, digest_of, served, settings_in
+from ledger import engine
 from ledger.commands import Submit
 from ledger.service import Service
 from ledger.vocabulary import Scope
@@ -223,6 +225,21 @@ def test_a_retry_survives_an_upgrade_that_adds_a_member(
         with served(service) as address:
             again = httpx.post(f"{address}/v1/records", json=body, headers=headers)
         assert (again.status_code, again.text) == (201, first.text)
+
+
+def test_a_clock_that_was_set_back_does_not_undo_the_log(
+    ledger: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = ledger.submit().json()["record_id"]
+    monkeypatch.setattr(engine, "now", lambda: datetime(2020, 1, 1, tzinfo=UTC))
+    tried = ledger.sandbox(record, outcome="inconclusive", computed=None)
+    answer = ledger.post(record, "gate-evaluations", tried)
+    # The gate was activated in this log, whatever the clock says since.
+    assert answer.json().get("code") != "gate-not-active", answer.text
+    noted = ledger.submit(submitted_on=None)
+    assert noted.status_code == 201, noted.text
+    day = ledger.view(noted.json()["record_id"])["submitted_on"]
+    assert day == noted.json()["recorded_at"][:10]
 
 
 def _at_head(ledger: Api) -> dict[str, str]:
