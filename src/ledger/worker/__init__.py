@@ -128,7 +128,8 @@ class Projector:
                 self._stopping.wait(PAUSE_S_MAX)
                 continue
             if pause > PAUSE_S:
-                _log.info("The views go on.")
+                # As loud as the trouble was, whose end it is.
+                _log.warning("The views go on.")
                 pause = PAUSE_S
             if not leading:
                 self._stopping.wait(self._poll_s)
