@@ -50,3 +50,7 @@ drill-failover *args:
 # Strike processes, disk, clock and lines under load from 32 clients (takes some minutes)
 drill-crash *args:
     .venv/bin/python drills/crash.py {{ args }}
+
+# Walk through docker-compose.yml by hand: its commands, a real PostgreSQL, a real proxy (needs nginx)
+drill-compose:
+    .venv/bin/python drills/composed.py

@@ -60,7 +60,7 @@ CREATE TABLE ledger.idempotency (
 );
 CREATE INDEX idempotency_by_age ON ledger.idempotency (recorded_at);
 
--- The bytes that the log names, each with its size and where it was named first.
+-- The bytes that the log makes public, each with its size and where it was named first.
 CREATE TABLE ledger.artifacts (
     digest text COLLATE "C" PRIMARY KEY,
     size_bytes bigint NOT NULL,

@@ -1,4 +1,4 @@
--- The bytes that the log names, and keys that can be forgotten by age.
+-- The bytes that the log makes public, and keys that can be forgotten by age.
 
 CREATE TABLE artifacts (
     digest TEXT PRIMARY KEY,
