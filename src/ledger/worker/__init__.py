@@ -29,7 +29,7 @@ __all__ = ["BATCH", "Poison", "Progress", "Projector", "ProjectorStopped", "Stan
 
 BATCH: Final = rebuilding.BATCH
 BATCH_MAX: Final = 5_000
-"""The size of batches while there are so many to come: records that they touch are folded once."""
+"""The size of batches in a process of its own while so many are to come: it folds records once."""
 POLL_S: Final = 1.0
 AWAY: Final = (ViewsUnavailable, errors.Unavailable, OSError)
 """A database that is away: every view waits, and looks again after a while."""
@@ -257,7 +257,8 @@ class Projector:
     def _batch(self, after: int) -> list[LogRow]:
         """Return the next rows; views that stand together share them."""
         if self._tail[0] != after or not self._tail[1]:
-            size = BATCH if self._standings.head - after < BATCH_MAX else BATCH_MAX
+            many = self._standings.head - after >= BATCH_MAX and not self._pace.yielding
+            size = BATCH_MAX if many else BATCH
             self._tail = (after, self._reader.batch(after, size))
         return self._tail[1]
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeVar
 
-SLICE_S: Final = 0.002
+SLICE_S: Final = 0.01
 """Processor time between two rests."""
 
 T = TypeVar("T")
