@@ -199,6 +199,31 @@ def test_a_misspelled_or_broken_parameter_is_refused(ledger: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "page", "allowed"),
+    [
+        ("/v1/records?status=falsified", "/?status=falsified", "FALSIFIED"),
+        ("/v1/records?tier=gold", "/?tier=gold", "DOI_GRADE"),
+        ("/v1/records?kind=essay", "/?kind=essay", "synthesis"),
+        ("/v1/records?state=corrected", "/?state=corrected", "CORRECTED"),
+        ("/v1/records?standing=bad", "/?standing=bad", "retracted"),
+        ("/v1/records?basis=claimed", "/?basis=claimed", "stated"),
+        ("/v1/corrections?nature=erratums", "/corrections?nature=erratums", "erratum"),
+        ("/v1/corrections?type=metadata", "/corrections?type=metadata", "METADATA"),
+        ("/v1/findings?rule=gate-mislabeled", "/findings?rule=gate-mislabeled", "gate-mislabelled"),
+    ],
+)
+def test_a_misspelled_value_is_refused_with_those_that_there_are(
+    ledger: Api, path: str, page: str, allowed: str
+) -> None:
+    answer = ledger.client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter")
+    assert allowed in answer.json()["detail"]
+    shown = ledger.client.get(page, headers={"Accept": "text/html"})
+    assert (shown.status_code, allowed in shown.text) == (400, True)
+    assert ledger.client.get(f"{path.partition('=')[0]}={allowed}").status_code == 200
+
+
+@pytest.mark.parametrize(
     "query", ['"', "NEAR(", "a OR", "*", "col:", "-", "'; DROP", "\x00", "((((", "^"]
 )
 def test_a_search_takes_any_text(ledger: Api, query: str) -> None:

@@ -5,9 +5,42 @@ Pure; an address built here carries the whole question, so that it can be shared
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from ledger import errors
+from ledger.vocabulary import CorrectionType, Kind, Nature, Status
+from projections.corrections import SUPERSEDED
+from projections.policy import Tier
+from projections.public_view import GRAVITY
+from projections.rules import RULES
+
+VALUES: Final[dict[str, tuple[str, ...]]] = {
+    "status": tuple(Status),
+    "tier": tuple(Tier),
+    "kind": tuple(Kind),
+    "state": ("CURRENT", "CORRECTED", "SUPERSEDED"),
+    "standing": GRAVITY,
+    "basis": ("checked", "stated"),
+    "nature": (*Nature, SUPERSEDED),
+    "type": tuple(CorrectionType),
+    "rule": tuple(rule.id for rule in RULES),
+}
+"""What can be chosen, by field; a field that is not here takes any text."""
+
+
+def known(field: str, chosen: Iterable[str]) -> tuple[str, ...]:
+    """Return chosen values; refuses InvalidParameter, because a misspelled one would find nothing.
+
+    An empty answer to it would look like news about the records.
+    """
+    values = tuple(chosen)
+    allowed = VALUES.get(field)
+    if allowed is not None and not set(values) <= set(allowed):
+        message = f"{field} is one of {', '.join(allowed)}."
+        raise errors.InvalidParameter(message, parameter=field)
+    return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from ledger import errors
 from ledger.events import RecordEvent
 from ledger.web import (
     about_page,
+    choice,
     corrections_page,
     findings_page,
     index_page,
@@ -156,7 +157,7 @@ async def _queried(view: Any, query: Any) -> Any:
 
 
 def _many(request: Request, name: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(v for v in request.query_params.getlist(name) if v))
+    return choice.known(name, dict.fromkeys(v for v in request.query_params.getlist(name) if v))
 
 
 async def _behind(request: Request) -> int | None:

@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 
 from ledger import errors
 from ledger.vocabulary import moment_text
-from ledger.web import problems, requests, urls
+from ledger.web import choice, problems, requests, urls
 from projections import catalogue, corrections, findings
 from projections.catalogue import Catalogue
 from projections.corrections import Corrections
@@ -124,6 +124,8 @@ def _parameter(name: str, kind: str, highest: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": kind}
     if kind == "array":
         schema["items"] = {"type": "string"}
+        if name in choice.VALUES:
+            schema["items"]["enum"] = list(choice.VALUES[name])
     if kind == "integer":
         schema |= {"minimum": 0 if name == "after" else 1}
         if name == "limit":
@@ -218,7 +220,9 @@ class _Reads:
         known = {"q": False, **dict.fromkeys(_FILTERS, True), "cursor": False, "limit": False}
         given = requests.query(request, known)
         await self._caught_up(request, Catalogue.NAME)
-        filters: dict[str, Any] = {name: tuple(given.get(name, ())) for name in _FILTERS}
+        filters: dict[str, Any] = {
+            name: choice.known(name, given.get(name, ())) for name in _FILTERS
+        }
         filters["level"] = tuple(requests.whole(level, "level", 0, 7) for level in filters["level"])
         query = catalogue.Query(text=given.get("q", [""])[0], **filters, **_page(given))
         return await self._page(urls.RECORDS, given, self.service.catalogue, query)
@@ -229,7 +233,9 @@ class _Reads:
         given = requests.query(request, known)
         await self._caught_up(request, Corrections.NAME)
         query = corrections.Query(
-            nature=tuple(given.get("nature", ())), type=tuple(given.get("type", ())), **_page(given)
+            nature=choice.known("nature", given.get("nature", ())),
+            type=choice.known("type", given.get("type", ())),
+            **_page(given),
         )
         return await self._page(urls.CORRECTIONS, given, self.service.corrections, query)
 
@@ -237,7 +243,7 @@ class _Reads:
         """Return findings on all records, newest first, with counts by rule."""
         given = requests.query(request, {"rule": True, "cursor": False, "limit": False})
         await self._caught_up(request, Findings.NAME)
-        query = findings.Query(rule=tuple(given.get("rule", ())), **_page(given))
+        query = findings.Query(rule=choice.known("rule", given.get("rule", ())), **_page(given))
         return await self._page(urls.FINDINGS, given, self.service.findings, query)
 
     async def _page(
