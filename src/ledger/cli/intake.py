@@ -59,11 +59,7 @@ def _import(files: Sequence[Path]) -> None:
     reports: dict[Path, _Report] = {}
     with given.opened() as opened:
         try:
-            with console.progress("importing", len(files)) as told:
-                for number, file in enumerate(files, start=1):
-                    reports[file] = given.wait(_one(opened, file))
-                    told(number, len(files))
-            given.wait(_find(opened, reports.values()))
+            given.wait(_all(opened, files, reports))
         finally:
             for file, report in reports.items():
                 _tell(file, report)
@@ -76,6 +72,15 @@ def _tell(file: Path, report: _Report) -> None:
         console.refused(report.refusal, about=str(file))
     for line in report.lines:
         console.say(line)
+
+
+async def _all(opened: Service, files: Sequence[Path], reports: dict[Path, _Report]) -> None:
+    """Import file after file on one loop, so that an interrupt falls between or within appends."""
+    with console.progress("importing", len(files)) as told:
+        for number, file in enumerate(files, start=1):
+            reports[file] = await _one(opened, file)
+            told(number, len(files))
+    await _find(opened, reports.values())
 
 
 async def _one(opened: Service, file: Path) -> _Report:
