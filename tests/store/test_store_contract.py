@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import os
 import signal
@@ -65,6 +66,16 @@ def test_the_log_can_be_read_stream_by_stream(store: Store) -> None:
         *(("b", version) for version in range(1, 6)),
         *(("c-1", version) for version in range(1, 5)),
     ]
+
+
+def test_every_reader_of_rows_gives_what_seals_them(store: Store) -> None:
+    store.append(Append((event("a", 1, b'{"n":1}'), event("a", 2, b'{"n":2}')))).result()
+    rows = list(store.rows())
+    assert store.rows_of("a") == asyncio.run(store.stream("a")) == rows
+    for row in rows:
+        sealed = b"ledger.payload.v1\n" + row.salt + row.state
+        assert hashlib.sha256(sealed).digest() == row.payload_commitment
+    assert rows[0].salt != rows[1].salt
 
 
 def test_a_clock_that_steps_back_never_takes_time_back(

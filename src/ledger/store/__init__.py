@@ -89,8 +89,8 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class LogRow:
-    """One row of the log, as stored."""
+class FactRow:
+    """A stored fact with its place in the log: what folding needs of a row, and no more."""
 
     position: int
     recorded_at: datetime
@@ -98,6 +98,18 @@ class LogRow:
     originator_version: int
     topic: str
     state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow(FactRow):
+    """One whole row of the log, as stored.
+
+    ``payload_commitment`` is the SHA-256 that binds ``salt`` and ``state``; an erased row has an
+    empty salt.
+    """
+
+    salt: bytes
+    payload_commitment: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +217,8 @@ class Store(Protocol):
     def rows(self, after: int = 0, upto: int | None = None, page: int = 1_000) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""
 
-    def rows_by_stream(self, upto: int, page: int = 1_000) -> Iterator[LogRow]:
-        """Yield the log up to position ``upto``, stream by stream, each in order."""
+    def rows_by_stream(self, upto: int, page: int = 1_000) -> Iterator[FactRow]:
+        """Yield the facts up to position ``upto``, stream by stream, each in order."""
 
     def replace_documents(self, view: str, fresh: Iterable[StoredDocument], upto: int) -> None:
         """Swap a whole view for freshly folded documents, in one transaction.
@@ -236,6 +248,6 @@ class Store(Protocol):
         """Close the store."""
 
 
-def stored(rows: Sequence[LogRow]) -> list[StoredEvent]:
+def stored(rows: Sequence[FactRow]) -> list[StoredEvent]:
     """Return rows as the library's stored events."""
     return [StoredEvent(r.originator_id, r.originator_version, r.topic, r.state) for r in rows]

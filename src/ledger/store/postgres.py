@@ -31,6 +31,7 @@ from eventsourcing.persistence import (
 from ledger import errors
 from ledger.store import (
     Append,
+    FactRow,
     IdempotencyKey,
     LogRow,
     Observer,
@@ -41,6 +42,7 @@ from ledger.store.postgres_connections import Connections, address, shown
 from ledger.store.postgres_desk import QUERIES, Desk
 from ledger.store.postgres_listener import Listener
 from ledger.store.postgres_session import DAY_US, PostgresSession
+from ledger.store.rows import DOCUMENT, FACT, LOG, document_row, fact_row, log_row
 from ledger.store.sealing import findable, made_before, microseconds, moment, ready, replayed
 from ledger.store.subscription import CommitSubscription
 from ledger.store.writer import Writer
@@ -53,8 +55,9 @@ STAGED_FOR: Final = timedelta(days=1)
 SWAP_S_MAX: Final = 600
 _log = logging.getLogger("ledger.store")
 
-_ROW: Final = b"position, recorded_at, originator_id, originator_version, topic, state"
-_DOCUMENT: Final = b"id, version, position, recorded_at, body"
+_FACT: Final = FACT.encode()
+_ROW: Final = LOG.encode()
+_DOCUMENT: Final = DOCUMENT.encode()
 _STAGE: Final = b"COPY ledger.fresh_documents (rebuild, %s) FROM STDIN" % _DOCUMENT
 _FORGET_FRESH: Final = b"DELETE FROM ledger.fresh_documents WHERE rebuild < %b"
 _STREAM: Final = (
@@ -88,14 +91,6 @@ def open_store(
         store.close()
         raise
     return store
-
-
-def _log_row(row: tuple[Any, ...]) -> LogRow:
-    return LogRow(row[0], moment(row[1]), *row[2:])
-
-
-def _document_row(row: tuple[Any, ...]) -> StoredDocument:
-    return StoredDocument(row[0], row[1], row[2], moment(row[3]), row[4])
 
 
 class PostgresStore(ApplicationRecorder):
@@ -207,12 +202,12 @@ class PostgresStore(ApplicationRecorder):
     async def document(self, view: str, id_: str) -> StoredDocument | None:
         """Return the current document of a view, or None."""
         row = await self._look_up("documents", view, id_)
-        return _document_row(row) if row else None
+        return document_row(row) if row else None
 
     async def documents_of(self, view: str, ids: Sequence[str]) -> dict[str, StoredDocument]:
         """Return the current documents of a view by id; those that are not there are left out."""
         rows = await self._ask(QUERIES["documents"], (view, [*filter(findable, ids)]))
-        return {row[0]: _document_row(row) for row in rows}
+        return {row[0]: document_row(row) for row in rows}
 
     async def owner(self, kind: str, value: str) -> str | None:
         """Return the stream that holds a reserved name, or None."""
@@ -242,7 +237,7 @@ class PostgresStore(ApplicationRecorder):
         if not findable(originator_id):
             return []
         rows = await self._ask(_STREAM, (originator_id, after, limit))
-        return [_log_row(row) for row in rows]
+        return [log_row(row) for row in rows]
 
     async def position(self) -> int:
         """Return the position of the last event, 0 for an empty log."""
@@ -258,7 +253,7 @@ class PostgresStore(ApplicationRecorder):
 
     def rows_of(self, originator_id: str, after: int = 0) -> list[LogRow]:
         """Return the rows of one stream with a version above ``after``, in order."""
-        return [_log_row(row) for row in self._read(_STREAM, (originator_id, after, None))]
+        return [log_row(row) for row in self._read(_STREAM, (originator_id, after, None))]
 
     def rows(self, after: int = 0, upto: int | None = None, page: int = PAGE) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""
@@ -268,22 +263,22 @@ class PostgresStore(ApplicationRecorder):
                 b"AND position <= %%b::bigint ORDER BY position LIMIT %%b::bigint" % _ROW,
                 (after, _LAST if upto is None else upto, page),
             )
-            yield from map(_log_row, found)
+            yield from map(log_row, found)
             if len(found) < page:
                 return
             after = found[-1][0]
 
-    def rows_by_stream(self, upto: int, page: int = PAGE) -> Iterator[LogRow]:
-        """Yield the log up to position ``upto``, stream by stream, each in order."""
+    def rows_by_stream(self, upto: int, page: int = PAGE) -> Iterator[FactRow]:
+        """Yield the facts up to position ``upto``, stream by stream, each in order."""
         after: tuple[str, int] = ("", 0)
         while True:
             found = self._read(
                 b"SELECT %s FROM ledger.events WHERE (originator_id, originator_version) > "
                 b"(%%b, %%b::bigint) AND position <= %%b::bigint "
-                b"ORDER BY originator_id, originator_version LIMIT %%b::bigint" % _ROW,
+                b"ORDER BY originator_id, originator_version LIMIT %%b::bigint" % _FACT,
                 (*after, upto, page),
             )
-            yield from map(_log_row, found)
+            yield from map(fact_row, found)
             if len(found) < page:
                 return
             after = (found[-1][2], found[-1][3])
@@ -297,7 +292,7 @@ class PostgresStore(ApplicationRecorder):
                 b"ORDER BY id LIMIT %%b::bigint" % _DOCUMENT,
                 (view, after, PAGE),
             )
-            yield from map(_document_row, found)
+            yield from map(document_row, found)
             if len(found) < PAGE:
                 return
             after = found[-1][0]

@@ -35,8 +35,17 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
-from ledger.store import Append, IdempotencyKey, LogRow, Observer, Receipt, StoredDocument
+from ledger.store import (
+    Append,
+    FactRow,
+    IdempotencyKey,
+    LogRow,
+    Observer,
+    Receipt,
+    StoredDocument,
+)
 from ledger.store.migrations import steps
+from ledger.store.rows import DOCUMENT, FACT, LOG, document_row, fact_row, log_row
 from ledger.store.sealing import (
     findable,
     made_before,
@@ -59,8 +68,6 @@ STAGED_FOR: Final = timedelta(days=1)
 STREAM_AT_ONCE: Final = 200
 """Rows of a stream that are read on the event loop; longer ones are read in a thread."""
 
-_ROW = "position, recorded_at, originator_id, originator_version, topic, state"
-_DOCUMENT = "id, version, position, recorded_at, body"
 _LAST: Final = 2**63 - 1
 
 
@@ -99,14 +106,6 @@ def open_store(
     """Open a ledger; refuses NotInitialised without a file and WrongSchema for another version."""
     check(path)
     return SQLiteStore(path, queue_max, idempotency_days=idempotency_days, observe=observe)
-
-
-def _log_row(row: tuple[Any, ...]) -> LogRow:
-    return LogRow(row[0], moment(row[1]), *row[2:])
-
-
-def _document_row(row: tuple[Any, ...]) -> StoredDocument:
-    return StoredDocument(row[0], row[1], row[2], moment(row[3]), row[4])
 
 
 class SQLiteStore(ApplicationRecorder):
@@ -169,9 +168,9 @@ class SQLiteStore(ApplicationRecorder):
     async def document(self, view: str, id_: str) -> StoredDocument | None:
         """Return the current document of a view, or None."""
         rows = self._look_up(
-            f"SELECT {_DOCUMENT} FROM documents WHERE view = ? AND id = ?", (view, id_)
+            f"SELECT {DOCUMENT} FROM documents WHERE view = ? AND id = ?", (view, id_)
         )
-        return _document_row(rows[0]) if rows else None
+        return document_row(rows[0]) if rows else None
 
     async def owner(self, kind: str, value: str) -> str | None:
         """Return the stream that holds a reserved name, or None."""
@@ -183,11 +182,11 @@ class SQLiteStore(ApplicationRecorder):
     async def documents_of(self, view: str, ids: Sequence[str]) -> dict[str, StoredDocument]:
         """Return the current documents of a view by id; those that are not there are left out."""
         rows = self._read(
-            f"SELECT {_DOCUMENT} FROM documents WHERE view = ? AND id IN "
+            f"SELECT {DOCUMENT} FROM documents WHERE view = ? AND id IN "
             "(SELECT value FROM json_each(?))",
             (view, json.dumps([*filter(findable, ids)])),
         )
-        return {row[0]: _document_row(row) for row in rows}
+        return {row[0]: document_row(row) for row in rows}
 
     async def owners_of(self, kind: str, values: Sequence[str]) -> dict[str, str]:
         """Return which streams hold reserved names, by name; free names are left out."""
@@ -223,7 +222,7 @@ class SQLiteStore(ApplicationRecorder):
         if len(rows) == STREAM_AT_ONCE and limit != STREAM_AT_ONCE:
             left = -1 if limit is None else limit - STREAM_AT_ONCE
             rows += await asyncio.to_thread(self._rows_of, originator_id, rows[-1][3], left)
-        return [_log_row(row) for row in rows]
+        return [log_row(row) for row in rows]
 
     def _look_up(self, statement: str, names: tuple[str, ...]) -> list[Any]:
         return self._read(statement, names) if all(map(findable, names)) else []
@@ -232,7 +231,7 @@ class SQLiteStore(ApplicationRecorder):
         if not findable(originator_id):
             return []
         return self._read(
-            f"SELECT {_ROW} FROM events WHERE originator_id = ? AND originator_version > ? "
+            f"SELECT {LOG} FROM events WHERE originator_id = ? AND originator_version > ? "
             "ORDER BY originator_version LIMIT ?",
             (originator_id, after, limit),
         )
@@ -249,32 +248,32 @@ class SQLiteStore(ApplicationRecorder):
 
     def rows_of(self, originator_id: str, after: int = 0) -> list[LogRow]:
         """Return the rows of one stream with a version above ``after``, in order."""
-        return [_log_row(row) for row in self._rows_of(originator_id, after, -1)]
+        return [log_row(row) for row in self._rows_of(originator_id, after, -1)]
 
     def rows(self, after: int = 0, upto: int | None = None, page: int = PAGE) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""
         last = _LAST if upto is None else upto
         while True:
             found = self._read(
-                f"SELECT {_ROW} FROM events WHERE position > ? AND position <= ? "
+                f"SELECT {LOG} FROM events WHERE position > ? AND position <= ? "
                 "ORDER BY position LIMIT ?",
                 (after, last, page),
             )
-            yield from map(_log_row, found)
+            yield from map(log_row, found)
             if len(found) < page:
                 return
             after = found[-1][0]
 
-    def rows_by_stream(self, upto: int, page: int = PAGE) -> Iterator[LogRow]:
-        """Yield the log up to position ``upto``, stream by stream, each in order."""
+    def rows_by_stream(self, upto: int, page: int = PAGE) -> Iterator[FactRow]:
+        """Yield the facts up to position ``upto``, stream by stream, each in order."""
         after: tuple[str, int] = ("", 0)
         while True:
             found = self._read(
-                f"SELECT {_ROW} FROM events WHERE (originator_id, originator_version) > (?, ?) "
+                f"SELECT {FACT} FROM events WHERE (originator_id, originator_version) > (?, ?) "
                 "AND position <= ? ORDER BY originator_id, originator_version LIMIT ?",
                 (*after, upto, page),
             )
-            yield from map(_log_row, found)
+            yield from map(fact_row, found)
             if len(found) < page:
                 return
             after = (found[-1][2], found[-1][3])
@@ -284,10 +283,10 @@ class SQLiteStore(ApplicationRecorder):
         after = ""
         while True:
             found = self._read(
-                f"SELECT {_DOCUMENT} FROM documents WHERE view = ? AND id > ? ORDER BY id LIMIT ?",
+                f"SELECT {DOCUMENT} FROM documents WHERE view = ? AND id > ? ORDER BY id LIMIT ?",
                 (view, after, PAGE),
             )
-            yield from map(_document_row, found)
+            yield from map(document_row, found)
             if len(found) < PAGE:
                 return
             after = found[-1][0]

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from ledger import errors
 from ledger.in_force import InForce
-from ledger.store import LogRow, StoredDocument
+from ledger.store import FactRow, StoredDocument
 from ledger.worker.history import History, Poison
 from projections import ROLL_CALL, public_view
 from projections.table import Rows
@@ -34,7 +34,7 @@ NICENESS: Final = 10
 GC_THRESHOLDS: Final = (100_000, 20, 50)
 """Folding makes and drops many small objects, and hardly any cycles."""
 
-Stream = Sequence[LogRow]
+Stream = Sequence[FactRow]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ledger import governance
 from ledger.codec import decode
 from ledger.events import LedgerEvent, PageImported
 from ledger.in_force import InForce
-from ledger.store import LogRow, Store
+from ledger.store import FactRow, LogRow, Store
 from projections import public_view
 from projections.folded import Folded, Logged
 
@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 class Poison(Exception):
     """An event that a projection cannot take in, named by where it stands."""
 
-    def __init__(self, row: LogRow, trouble: BaseException) -> None:
+    def __init__(self, row: FactRow, trouble: BaseException) -> None:
         """Name the row and say what happened."""
         super().__init__(
             f"position {row.position} (version {row.originator_version} of {row.originator_id}, "
@@ -48,7 +48,7 @@ class History:
         self._imported: public_view.Page | None = None
         self._shown: tuple[int, int, dict[str, Any]] | None = None
 
-    def add(self, row: LogRow) -> None:
+    def add(self, row: FactRow) -> None:
         """Take in the next row; raises Poison, and is then as before."""
         try:
             event = decode(row.originator_id, row.originator_version, row.topic, row.state)
@@ -114,7 +114,7 @@ class Reader:
                 facts = facts.after(event)
         return facts
 
-    def streams(self, upto: int) -> Iterator[list[LogRow]]:
+    def streams(self, upto: int) -> Iterator[list[FactRow]]:
         """Yield the rows of every stream as of a position, one stream at a time."""
         by_stream = groupby(self._store.rows_by_stream(upto), key=attrgetter("originator_id"))
         for _id, rows in by_stream:
@@ -164,6 +164,6 @@ class Histories:
         return history
 
 
-def is_ledgers_own(row: LogRow) -> bool:
+def is_ledgers_own(row: FactRow) -> bool:
     """Whether a row is a fact of the ledger itself and of no record."""
     return row.topic.rpartition(":")[0] in LEDGER_TOPICS

@@ -14,7 +14,7 @@ from ledger import actors
 from ledger.codec import decode
 from ledger.events import KeyIssued, KeyRevoked
 from ledger.in_force import InForce
-from ledger.store import LogRow, Store, StoredDocument
+from ledger.store import FactRow, Store, StoredDocument
 from ledger.worker.folding import Made, fold
 from ledger.worker.history import Histories, Progress, Reader, is_ledgers_own
 from ledger.worker.pace import Pace
@@ -60,7 +60,7 @@ def _once(
         }
         for one in fresh.values():
             undoing.callback(one.discard)
-        own = list[LogRow]()
+        own = list[FactRow]()
         streams = pace.over(_of_records(reader.streams(upto), own))
         made = pace.over(fold(streams, upto, wanted, in_force))
 
@@ -110,7 +110,7 @@ def _swap(reader: Reader, fresh: Fresh, upto: int, in_force: InForce) -> None:
         fresh.put(histories.touched(rows, in_force))
 
 
-def _of_records(streams: Iterator[list[LogRow]], own: list[LogRow]) -> Iterator[list[LogRow]]:
+def _of_records(streams: Iterator[list[FactRow]], own: list[FactRow]) -> Iterator[list[FactRow]]:
     """Yield the streams of records; the rows of the ledger's own streams are put into ``own``."""
     for stream in streams:
         if is_ledgers_own(stream[0]):
@@ -119,7 +119,7 @@ def _of_records(streams: Iterator[list[LogRow]], own: list[LogRow]) -> Iterator[
             yield stream
 
 
-def _keys(own: Iterable[LogRow]) -> Iterator[StoredDocument]:
+def _keys(own: Iterable[FactRow]) -> Iterator[StoredDocument]:
     """Yield the state of every API key, as the appends wrote it."""
     issued: dict[str, KeyIssued] = {}
     found: dict[str, StoredDocument] = {}
