@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ledger.events import Event
 from ledger.in_force import InForce
+
+FOLD: Final = 1
+"""Which folding of the log the views hold; one more with every change of what it makes of a log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Protocol
 
-from projections.folded import Folded
+from projections.folded import FOLD, Folded
 
 Row = tuple[Any, ...]
 Rows = Mapping[str, Sequence[Row]]
@@ -30,7 +30,10 @@ CREATE TABLE IF NOT EXISTS standing (
     error TEXT
 )
 """
-"""``generation`` counts the tables that were ever begun, ``live`` is that of the live ones."""
+"""``generation`` counts the tables that were ever begun, ``live`` is that of the live ones.
+
+``shape`` is the digest of the tables, a point, and the number of the fold that filled them.
+"""
 
 
 class Found(Protocol):
@@ -148,10 +151,11 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a view is, and the sentence that says what stopped it, if anything has."""
+    """Where a view is, what stopped it, if anything has, and by which fold it was derived."""
 
     checkpoint: Checkpoint = Checkpoint()
     error: str | None = None
+    fold: int = FOLD
 
 
 def shape(projection: type[Projection], dialect: Dialect) -> str:
@@ -168,7 +172,7 @@ def prepare(writer: Writing, projection: type[Projection], dialect: Dialect) -> 
     query = "SELECT shape FROM standing WHERE name = ?"
     known = writer.execute(query, (projection.NAME,)).fetchone()
     shaped = shape(projection, dialect)
-    if known and known[0] == shaped and not missing(writer, projection, dialect):
+    if known and known[0].partition(".")[0] == shaped and not missing(writer, projection, dialect):
         return
     generation = next_generation(writer, projection)
     for table in projection.TABLES:
@@ -208,9 +212,14 @@ def live(reader: Reading, name: str) -> int:
 
 
 def swapped(writer: Writing, name: str, generation: int, shaped: str) -> None:
-    """Note which generation of a view's tables is live, and its shape."""
+    """Note which generation of a view's tables is live, its shape, and that this fold made it."""
     sql = "UPDATE standing SET live = ?, shape = ? WHERE name = ?"
-    writer.execute(sql, (generation, shaped, name))
+    writer.execute(sql, (generation, f"{shaped}.{FOLD}", name))
+
+
+def derived(writer: Writing, name: str) -> None:
+    """Note that this fold made a view whose rows live elsewhere."""
+    writer.execute("UPDATE standing SET shape = ? WHERE name = ?", (f".{FOLD}", name))
 
 
 def leftovers(reader: Reading, projection: type[Projection], dialect: Dialect) -> list[str]:
@@ -232,10 +241,10 @@ def checkpoint(reader: Reading, name: str) -> Checkpoint:
 
 def standings(reader: Reading) -> dict[str, Standing]:
     """Return where every view is, by name."""
-    query = "SELECT name, position, in_force, error FROM standing"
+    query = "SELECT name, position, in_force, error, shape FROM standing"
     return {
-        name: Standing(Checkpoint(position, in_force), error)
-        for name, position, in_force, error in reader.execute(query)
+        name: Standing(Checkpoint(position, in_force), error, int(shape.partition(".")[2] or 0))
+        for name, position, in_force, error, shape in reader.execute(query)
     }
 
 

@@ -117,6 +117,7 @@ class Views(ABC):
         """Move the checkpoint of a view whose rows live elsewhere."""
         with self.writing() as writer:
             tables.move(writer, name, checkpoint)
+            tables.derived(writer, name)
 
     # ------------------------------------------------------------ following and rebuilding
 

@@ -20,7 +20,7 @@ from ledger.worker.history import Histories, Poison, Progress, Reader
 from ledger.worker.pace import Pace
 from ledger.worker.standings import Standing, Standings
 from projections import ROLL_CALL, public_view
-from projections.folded import Folded
+from projections.folded import FOLD, Folded
 from projections.table import Checkpoint
 from projections.table import Standing as Written
 from projections.views import Overtaken, Views, ViewsBusy, ViewsClosed, ViewsUnavailable
@@ -158,9 +158,7 @@ class Projector:
             self._standings.head = self._reader.position()
             before = self._views.standings()
             going = [name for name in self._roll_call if not self._stopped(name, before)]
-            anew = [
-                name for name in going if self._anew(name, before.get(name, Written()).checkpoint)
-            ]
+            anew = [name for name in going if self._anew(name, before.get(name, Written()))]
             moved = [
                 self._tried((name,), partial(self._follow, name))
                 for name in going
@@ -182,12 +180,15 @@ class Projector:
         self._standings.note(name, self.status()[name]["position"], error)
         return True
 
-    def _anew(self, name: str, before: Checkpoint) -> bool:
+    def _anew(self, name: str, written: Written) -> bool:
         """Whether a view is to be made anew: other facts are in force than when it was derived.
 
-        So it is, too, when it lacks most of a long log, because that is quicker than following.
+        So it is, too, when an older fold derived it, as before an upgrade, and when it lacks most
+        of a long log, because that is quicker than following.
         """
-        head = self._standings.head
+        head, before = self._standings.head, written.checkpoint
+        if written.fold < FOLD:
+            return True
         if name == public_view.NAME:
             # Its documents are written with the appends: only new facts in force move it.
             return self._reader.in_force(head).version != before.in_force
