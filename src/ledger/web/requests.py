@@ -19,6 +19,7 @@ from starlette.requests import Request
 from ledger import errors
 from ledger.actors import KeyHolder
 from ledger.store import IdempotencyKey
+from ledger.web import misfit
 
 if TYPE_CHECKING:
     from ledger.application import Ledger
@@ -59,7 +60,7 @@ async def body(request: Request, shape: type[Shape]) -> Shape:
     try:
         return shape.model_validate_json(raw)
     except ValidationError as trouble:
-        raise _refused(trouble) from trouble
+        raise _refused(trouble, raw) from trouble
 
 
 def fitting(form: Mapping[str, str], shape: type[Shape]) -> Shape:
@@ -68,19 +69,16 @@ def fitting(form: Mapping[str, str], shape: type[Shape]) -> Shape:
         return shape.model_validate_json(json.dumps(form))
     except ValidationError as trouble:
         name = str(trouble.errors()[0]["loc"][0])
-        message = f"The parameter {name} does not fit: {trouble.errors()[0]['msg']}."
+        message = f"The parameter {name} does not fit: {misfit.sentence(trouble.errors()[0])}"
         raise errors.InvalidParameter(_plain(message), parameter=name) from trouble
 
 
-def _refused(trouble: ValidationError) -> errors.Refusal:
-    found = trouble.errors(include_url=False, include_context=False, include_input=False)
-    if found[0]["type"] == "json_invalid":
+def _refused(trouble: ValidationError, raw: bytes) -> errors.Refusal:
+    if trouble.errors(include_url=False, include_context=False)[0]["type"] == "json_invalid":
         return errors.MalformedJson()
-    told = [
-        {"pointer": "/" + "/".join(str(step) for step in each["loc"]), "message": each["msg"]}
-        for each in found[:ERRORS_SHOWN]
-    ]
-    message = f"The body does not fit at {told[0]['pointer']}: {told[0]['message']}."
+    told = misfit.told(trouble, json.loads(raw), ERRORS_SHOWN)
+    where = f" at {told[0]['pointer']}" if told[0]["pointer"] else ""
+    message = f"The body does not fit{where}: {told[0]['message']}"
     return errors.InvalidBody(
         _plain(message), errors=[{k: _plain(v) for k, v in t.items()} for t in told]
     )
