@@ -24,6 +24,8 @@ from typing import Protocol, Self
 
 from eventsourcing.persistence import StoredEvent
 
+from ledger.store.tree import Tree
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -161,6 +163,10 @@ class Store(Protocol):
 
     Every method refuses StoreUnavailable while the database is away.
     """
+
+    @property
+    def tree(self) -> Tree:
+        """The Merkle tree over the log."""
 
     @property
     def waiting(self) -> int:

@@ -42,6 +42,7 @@ from ledger.store.postgres_connections import Connections, address, shown
 from ledger.store.postgres_desk import QUERIES, Desk
 from ledger.store.postgres_listener import Listener
 from ledger.store.postgres_session import DAY_US, PostgresSession
+from ledger.store.postgres_tree import PostgresTree
 from ledger.store.rows import DOCUMENT, FACT, LOG, document_row, fact_row, log_row
 from ledger.store.sealing import findable, made_before, microseconds, moment, ready, replayed
 from ledger.store.subscription import CommitSubscription
@@ -112,6 +113,7 @@ class PostgresStore(ApplicationRecorder):
         self._key_life_us = idempotency_days * DAY_US
         self._session = PostgresSession(self._conninfo, self._place, idempotency_days, timeout_s)
         self._connections = Connections(self._conninfo, self._place, timeout_s)
+        self.tree = PostgresTree(self._connections)
         self._desk: Desk | None = None
         self._writer = Writer(self._session, queue_max, observe, patience_s=timeout_s)
         self._listener = Listener(self._conninfo, self._place, timeout_s)

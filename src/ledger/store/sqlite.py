@@ -57,6 +57,7 @@ from ledger.store.sealing import (
 )
 from ledger.store.sqlite_files import APPLICATION_ID, Readers, check, connect, version
 from ledger.store.sqlite_session import DAY_US, SQLiteSession
+from ledger.store.sqlite_tree import SQLiteTree
 from ledger.store.subscription import CommitSubscription
 from ledger.store.writer import Writer
 from ledger.vocabulary import new_record_id, now
@@ -125,6 +126,7 @@ class SQLiteStore(ApplicationRecorder):
         self._session = SQLiteSession(path, idempotency_days)
         self._readers = Readers(path)
         self._writer = Writer(self._session, queue_max, observe)
+        self.tree = SQLiteTree(self._readers, self._session, self._writer)
 
     @property
     def waiting(self) -> int:

@@ -88,6 +88,7 @@ class Writer:
         self._queue: queue.Queue[_Wish | None] = queue.Queue(queue_max)
         self._closing = threading.Lock()
         self._closed = False
+        self._woken_at = -1
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -222,6 +223,10 @@ class Writer:
 
     def _wake(self) -> None:
         position = self._session.position
+        if position == self._woken_at:
+            # A work of another kind than an append: nobody waits for those.
+            return
+        self._woken_at = position
         for wake in tuple(self.woken):
             try:
                 wake(position)
