@@ -12,7 +12,7 @@ from typing import Any, Final
 from ledger.events import Event
 from ledger.in_force import InForce
 
-FOLD: Final = 1
+FOLD: Final = 2
 """Which folding of the log the views hold; one more with every change of what it makes of a log."""
 
 

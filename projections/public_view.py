@@ -22,6 +22,7 @@ from ledger.events import (
     ExternalRecordRegistered,
     GateEvaluated,
     PageImported,
+    PayloadErased,
     RecordResubmitted,
     RecordSubmitted,
     RecordSuperseded,
@@ -40,6 +41,7 @@ from ledger.vocabulary import (
     Status,
     moment_text,
 )
+from projections import entries
 from projections.policy import DIMENSIONS, LEVEL_LABELS, Derived, Grade, Inputs, derive
 from projections.verdict import Verdict, states, verdict
 
@@ -82,6 +84,7 @@ class Page:
     as_stated: bool = False
     """Whether the verdict block that a source printed still speaks of the record as it is."""
     reviewed_since: bool = False
+    erasures: tuple[PayloadErased, ...] = ()
 
 
 def opened(event: Event) -> Page:
@@ -137,6 +140,8 @@ def _applied(page: Page, event: Event) -> Page:  # noqa: PLR0911 - one return pe
             return replace(page, superseded_by=event.by)
         case PageImported():
             return replace(page, source=event, as_stated=event.verdict is not None)
+        case PayloadErased():
+            return replace(page, erasures=(*page.erasures, event))
         case _:
             message = f"a record's stream cannot hold {event.TYPE}"
             raise ValueError(message)
@@ -197,7 +202,7 @@ def document(page: Page, in_force: InForce) -> dict[str, Any]:
         "publisher": content.publisher,
         "note": content.note,
         "submission": {"number": page.submission, "digest": page.content_digest},
-        "content_digest": content.digest() if page.corrections else page.content_digest,
+        "content_digest": _digest_shown(page),
         "review": _review(page),
         "claims": _claims(page),
         "verdict": _verdict(page, ruling, in_force),
@@ -208,12 +213,19 @@ def document(page: Page, in_force: InForce) -> dict[str, Any]:
         "corrections": _corrections(page),
         "provenance": _provenance(page),
         "doi": page.registration.value if page.registration else None,
-        "artifacts": [_artifact(artifact) for artifact in page.artifacts],
-        "evaluations": _evaluations(page),
+        "artifacts": [entries.artifact(artifact) for artifact in page.artifacts],
+        "evaluations": entries.evaluations(page.evaluations, page.submission),
         "superseded_by": page.superseded_by,
         "contracts": dict(CONTRACTS),
-        "source": _source(page),
+        "source": entries.source(page.source),
+        "erasures": [entries.erasure(erased) for erased in page.erasures],
     }
+
+
+def _digest_shown(page: Page) -> str:
+    """Return the digest of the content as it is shown, which may no longer be as submitted."""
+    altered = page.corrections or page.erasures
+    return page.facts.content.digest() if altered else page.content_digest
 
 
 def _inputs_by_policy(
@@ -355,6 +367,7 @@ def _corrections(page: Page) -> dict[str, Any]:
         "count": len(page.corrections),
         "last_corrected_on": max(days).isoformat() if days else None,
         "standing": page.standing,
+        "entries": [entries.correction(c) for c in page.corrections],
     }
 
 
@@ -369,30 +382,3 @@ def _provenance(page: Page) -> dict[str, Any]:
         "claim_lineage": claims.grounded if claims else None,
         "review_method": page.facts.review.method if page.facts.review else None,
     }
-
-
-def _artifact(artifact: ArtifactAttached) -> dict[str, Any]:
-    shown = artifact.model_dump(
-        mode="json",
-        include={"role", "digest", "media_type", "size_bytes", "visibility", "location"},
-    )
-    return {**shown, "basis": artifact.basis.kind}
-
-
-def _evaluations(page: Page) -> list[dict[str, Any]]:
-    shown = []
-    for e, state in zip(page.evaluations, states(page.evaluations, page.submission), strict=True):
-        told = e.model_dump(
-            mode="json",
-            exclude={"actor", "basis", "correlation_id", "causation_id", "subject"},
-        )
-        told |= {"submission": e.subject.submission, "state": state, "basis": e.basis.kind}
-        shown.append({**told, "version": e.originator_version})
-    return shown
-
-
-def _source(page: Page) -> dict[str, Any] | None:
-    if page.source is None:
-        return None
-    envelope = {"actor", "basis", "correlation_id", "causation_id"}
-    return page.source.model_dump(mode="json", exclude=envelope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from golden_events import GOLDEN
+from ledger.codec import encode
+from ledger.content import PublicField
 from ledger.events import Event
 from ledger.in_force import InForce
 from ledger.record import evolve, project
 from ledger.vocabulary import Gate, Nature
-from projections import public_view
+from projections import entries, public_view
 from view_facts import RECORD, Fact, corrected, live, registered, submitted
 
 Fold = Callable[[Any, Event], Any]
@@ -88,3 +91,19 @@ def test_a_page_depends_on_what_is_in_force() -> None:
     assert silent["verdict"]["reason"]["code"] == "not-attempted"
     assert gated["verdict"]["reason"]["code"] == "predates-activation"
     assert gated["verdict"]["gate"] == Gate.VERIFICATION
+
+
+def test_a_page_tells_its_corrections_in_the_words_of_the_events() -> None:
+    wrong = (PublicField.TITLE, "A survey of XTREME", "A survey")
+    history = events(submitted(), corrected(wrong), corrected(nature=Nature.ERRATUM, number=201))
+    told = public_view.fold(history, InForce())["corrections"]
+    assert [entry["version"] for entry in told["entries"]] == [2, 3]
+    assert told["count"] == len(told["entries"])
+    first = told["entries"][0]
+    assert first["changes"] == [{"field": "title", "from": wrong[1], "to": wrong[2]}]
+    assert first["notice"] == {"in_situ": True, "doi": None, "url": None}
+    stored = json.loads(encode(history[1]))
+    assert first.pop("basis") == stored.pop("basis")["kind"]
+    assert {member: first[member] for member in first if member != "version"} == {
+        member: stored[member] for member in stored if member not in entries.ENVELOPE
+    }
