@@ -6,6 +6,7 @@ A shape that was ever written is never edited: a change is a new version and an 
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,6 +69,8 @@ class Event(BaseModel):
     )
     TYPE: ClassVar[str]
     VERSION: ClassVar[int] = 1
+    EFFECTIVE: ClassVar[str | None] = None
+    """The member that says since when the fact holds; None where only its recording is known."""
 
     originator_id: str = Field(exclude=True)
     originator_version: int = Field(exclude=True, ge=1)
@@ -75,6 +78,13 @@ class Event(BaseModel):
     basis: Basis = Checked()
     correlation_id: Identifier | None = None
     causation_id: Identifier | None = None
+
+    def effective(self, recorded_at: datetime) -> datetime:
+        """Return since when the fact holds: a day from its start in UTC, else as recorded."""
+        said: date | datetime | None = getattr(self, self.EFFECTIVE) if self.EFFECTIVE else None
+        if said is None:
+            return recorded_at
+        return said if isinstance(said, datetime) else datetime.combine(said, time.min, UTC)
 
 
 # ---------------------------------------------------------------- the record's own stream
@@ -91,6 +101,7 @@ class RecordSubmitted(Event):
     """A research record came into being: a publisher submitted its first content under a handle."""
 
     TYPE: ClassVar[str] = "record.submitted"
+    EFFECTIVE: ClassVar[str | None] = "submitted_on"
     handle: Handle
     content: Content
     content_digest: Digest
@@ -105,6 +116,7 @@ class RecordResubmitted(Event):
     """The publisher submitted a new version of the content; evaluations stay bound to theirs."""
 
     TYPE: ClassVar[str] = "record.resubmitted"
+    EFFECTIVE: ClassVar[str | None] = "submitted_on"
     submission: int = Field(ge=2, description="The number of this submission version.")
     content: Content
     content_digest: Digest
@@ -128,6 +140,7 @@ class ExternalRecordRegistered(Event):
     """The record was registered with an outside registry; once per record, unique in the ledger."""
 
     TYPE: ClassVar[str] = "external-record.registered"
+    EFFECTIVE: ClassVar[str | None] = "registered_on"
     scheme: Literal["doi"] = "doi"
     value: Doi | None = Field(description="None only where a source states it registered, unnamed.")
     registered_on: Day | None = None
@@ -137,6 +150,7 @@ class ReviewAssessed(Event):
     """Reviewers assessed the record anew; the latest review is the current one."""
 
     TYPE: ClassVar[str] = "review.assessed"
+    EFFECTIVE: ClassVar[str | None] = "assessed_on"
     review: Review
     assessed_on: Day
 
@@ -145,6 +159,7 @@ class ClaimsCounted(Event):
     """The record's claims were counted anew; the latest counts are the current ones."""
 
     TYPE: ClassVar[str] = "claims.counted"
+    EFFECTIVE: ClassVar[str | None] = "counted_on"
     claims: ClaimCounts
     claim_source: ClaimSource
     counted_on: Day
@@ -168,6 +183,7 @@ class GateEvaluated(Event):
     """A gate evaluated one submission version and reported an outcome with its evidence."""
 
     TYPE: ClassVar[str] = "gate.evaluated"
+    EFFECTIVE: ClassVar[str | None] = "evaluated_at"
     evaluation_id: RecordId
     gate: Gate
     method: Method | None = None
@@ -203,6 +219,7 @@ class CorrectionIssued(Event):
     """Someone entitled to it corrected the public record, or put a notice on it, and said why."""
 
     TYPE: ClassVar[str] = "correction.issued"
+    EFFECTIVE: ClassVar[str | None] = "effective_on"
     correction_id: RecordId
     correction_type: CorrectionType
     nature: Nature
@@ -221,6 +238,7 @@ class RecordSuperseded(Event):
     """Another record took this one's place; nothing on it is edited from now on."""
 
     TYPE: ClassVar[str] = "record.superseded"
+    EFFECTIVE: ClassVar[str | None] = "effective_on"
     by: RecordId
     reason: Prose
     effective_on: Day
@@ -309,6 +327,7 @@ class GateActivated(Event):
     """A gate went live: from this day on, records are expected to pass through it."""
 
     TYPE: ClassVar[str] = "gate.activated"
+    EFFECTIVE: ClassVar[str | None] = "activated_on"
     gate: Gate
     activated_on: Day
     label: Line
