@@ -18,6 +18,7 @@ from ledger.content import (
 from ledger.events import Event
 from ledger.vocabulary import (
     ArtifactRole,
+    AskedBy,
     AttackerRole,
     ClaimSource,
     CorrectionType,
@@ -209,6 +210,19 @@ GOLDEN: Final[dict[str, Event]] = {
         ),
         unknown=(events.StatedField(section="Header", value="Something else", line=1),),
         missing=("DOI",),
+    ),
+    "payload.erased.1.json": event(
+        events.PayloadErased,
+        position=7,
+        version=1,
+        type="record.submitted:1",
+        members=("/content/abstract/text", "/content/note"),
+        redacted_digest=C,
+        erased_on=DAY,
+        asked_by=AskedBy.DATA_SUBJECT,
+        reason="It named a person.",
+        legal_basis="GDPR, article 17(1)(a)",
+        also_at=(9, 11),
     ),
     "gate.activated.1.json": event(
         events.GateActivated,

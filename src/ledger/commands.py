@@ -14,6 +14,7 @@ from ledger.events import Change, Evaluator, Notice, Subject
 from ledger.evidence import Evidence
 from ledger.vocabulary import (
     ArtifactRole,
+    AskedBy,
     ClaimSource,
     CorrectionType,
     Day,
@@ -28,6 +29,7 @@ from ledger.vocabulary import (
     Moment,
     Nature,
     Outcome,
+    Pointer,
     Prose,
     RecordId,
     Visibility,
@@ -216,3 +218,20 @@ class Supersede(Command):
     by: RecordId
     reason: Prose
     effective_on: Day | None = None
+
+
+class Erase(Command):
+    """Erase texts from the body of an event; the log says what, when, by whom and why."""
+
+    EXAMPLE: ClassVar[dict[str, Any]] = {
+        "members": ["/content/abstract/text"],
+        "reason": "The abstract named a person who has asked to be left out.",
+        "asked_by": "data-subject",
+        "legal_basis": "GDPR, article 17(1)(a)",
+    }
+    members: tuple[Pointer, ...] = Field(
+        min_length=1, max_length=100, description="JSON Pointers into the event's body."
+    )
+    reason: Prose = Field(description="It is public, so it must not repeat what is erased.")
+    asked_by: AskedBy
+    legal_basis: Line | None = None

@@ -440,6 +440,27 @@ class NothingToReinstate(Conflict):
     code = "nothing-to-reinstate"
 
 
+# ---------------------------------------------------------------- erasure
+
+
+class EventUnknown(NotFound):
+    """The log has no event at this position."""
+
+    code = "event-unknown"
+
+
+class NotErasable(RuleBroken):
+    """Only texts of a record's event can be erased, nothing that a verdict or a proof rests on."""
+
+    code = "not-erasable"
+
+
+class NothingToErase(Conflict):
+    """This member holds no text, or its text was erased before."""
+
+    code = "nothing-to-erase"
+
+
 # ---------------------------------------------------------------- the ledger itself
 
 
@@ -483,6 +504,24 @@ class NotInitialised(Refusal):
     """There is no ledger here: run ``ledger init`` first."""
 
     code = "not-initialised"
+
+
+class LedgerNotEmpty(Conflict):
+    """The ledger holds events already; an archive is imported where there is none."""
+
+    code = "ledger-not-empty"
+
+
+class BrokenArchive(Malformed):
+    """The archive is not whole, or not what its checkpoint says it is."""
+
+    code = "broken-archive"
+
+
+class AnotherArchive(Conflict):
+    """The folder holds something else than an archive of this ledger; nothing was written."""
+
+    code = "another-archive"
 
 
 class WrongSchema(Refusal):

@@ -16,6 +16,7 @@ from ledger.evidence import Evidence
 from ledger.vocabulary import (
     ActorId,
     ArtifactRole,
+    AskedBy,
     ClaimSource,
     CorrectionType,
     Day,
@@ -30,6 +31,7 @@ from ledger.vocabulary import (
     Moment,
     Nature,
     Outcome,
+    Pointer,
     PolicyVersion,
     Prose,
     RecordId,
@@ -276,6 +278,25 @@ class PageImported(Event):
     missing: tuple[Line, ...] = ()
 
 
+class PayloadErased(Event):
+    """Texts of an earlier event of this record were erased from its body; their places stay."""
+
+    TYPE: ClassVar[str] = "payload.erased"
+    EFFECTIVE: ClassVar[str | None] = "erased_on"
+    position: int = Field(ge=1, description="Where the event whose texts are gone stands.")
+    version: int = Field(ge=1, description="Its version in the record.")
+    type: Line = Field(description="Its type and schema version, such as `record.submitted:1`.")
+    members: tuple[Pointer, ...] = Field(min_length=1, description="What was erased of its body.")
+    redacted_digest: Digest = Field(description="SHA-256 of the body that stands there now.")
+    erased_on: Day
+    asked_by: AskedBy
+    reason: Prose
+    legal_basis: Line | None = None
+    also_at: tuple[int, ...] = Field(
+        default=(), description="Positions of the record's events that still held such a text."
+    )
+
+
 RecordEvent = (
     RecordSubmitted
     | RecordResubmitted
@@ -287,6 +308,7 @@ RecordEvent = (
     | CorrectionIssued
     | RecordSuperseded
     | PageImported
+    | PayloadErased
 )
 
 

@@ -19,6 +19,7 @@ from ledger.events import (
     ExternalRecordRegistered,
     GateEvaluated,
     PageImported,
+    PayloadErased,
     RecordResubmitted,
     RecordSubmitted,
     RecordSuperseded,
@@ -123,8 +124,8 @@ def _applied(  # noqa: PLR0911 - one return a fact
             return replace(record, dated_from=_earlier(record.dated_from, event.assessed_on))
         case ClaimsCounted():
             return replace(record, dated_from=_earlier(record.dated_from, event.counted_on))
-        case PageImported():
-            # Facts alone: they were folded before.
+        case PageImported() | PayloadErased():
+            # Facts alone: they were folded before.  What was erased is gone from them already.
             return record
         case _:
             message = f"a record's stream cannot hold {event.TYPE}"

@@ -214,6 +214,11 @@ MediaType = Annotated[
     str, StringConstraints(max_length=127, pattern=r"^[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*$")
 ]
 
+Pointer = Annotated[
+    str, StringConstraints(max_length=200, pattern=r"^(/([^~/\x00-\x1f\x7f]|~[01])+)+$")
+]
+"""A member of an event's body as RFC 6901 names it, such as ``/content/abstract/text``."""
+
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_instant),
@@ -366,6 +371,17 @@ class Scope(StrEnum):
     EVALUATE_GATE_2 = "evaluate:gate-2"
     EVALUATE_GATE_3 = "evaluate:gate-3"
     ADMIN = "admin"
+
+
+class AskedBy(StrEnum):
+    """In which role somebody asked for an erasure; never who it was."""
+
+    DATA_SUBJECT = "data-subject"
+    AUTHOR = "author"
+    PUBLISHER = "publisher"
+    RIGHTS_HOLDER = "rights-holder"
+    AUTHORITY = "authority"
+    OPERATOR = "operator"
 
 
 class PolicyVersion(StrEnum):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger import errors, evaluation, rules
+from ledger import erasure, errors, evaluation, rules
 
 HERE = Path(__file__).parent
 
@@ -26,7 +26,7 @@ def named(tree: ast.AST) -> set[str]:
 
 
 KNOWN = sorted(
-    set().union(*(named(ast.parse(inspect.getsource(module))) for module in (rules, evaluation)))
+    set().union(*(named(ast.parse(inspect.getsource(module))) for module in (rules, evaluation, erasure)))
 )
 EXPECTED = {
     name
