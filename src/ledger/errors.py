@@ -164,6 +164,36 @@ class RecordUnknown(NotFound):
     code = "record-unknown"
 
 
+class VersionUnknown(NotFound):
+    """The record has no such version yet."""
+
+    code = "version-unknown"
+
+
+class NotYetRecorded(NotFound):
+    """Nothing of the record was recorded at that moment yet."""
+
+    code = "not-yet-recorded"
+
+
+class NotYetInEffect(NotFound):
+    """Nothing of the record was in effect at that moment yet."""
+
+    code = "not-yet-in-effect"
+
+
+class MomentInFuture(RuleBroken):
+    """The moment that you ask about lies in the future."""
+
+    code = "moment-in-future"
+
+
+class MomentsContradict(RuleBroken):
+    """The version is not the one that the record had at the moment that you ask about."""
+
+    code = "moments-contradict"
+
+
 class ArtifactUnknown(NotFound):
     """No public artifact has this digest."""
 
@@ -528,3 +558,54 @@ class WrongSchema(Refusal):
     """The database has another schema version than this program."""
 
     code = "wrong-schema"
+
+
+# ---------------------------------------------------------------- the signed log
+
+
+class LogNotSigned(NotFound):
+    """The log has published no checkpoint: it has no key to sign one, or nothing to sign yet."""
+
+    code = "log-not-signed"
+
+
+class LogKeyUnusable(Refusal):
+    """The log's key, or what is remembered beside it, cannot be used."""
+
+    code = "log-key-unusable"
+
+
+class LogKeyExists(Conflict):
+    """There is a key of the log already."""
+
+    code = "log-key-exists"
+
+
+class LogRolledBack(Unavailable):
+    """The database holds less or other than was published, so nothing is appended or published."""
+
+    code = "log-rolled-back"
+
+
+class LogStopped(Conflict):
+    """The log publishes nothing more, because it would contradict what it has published."""
+
+    code = "log-stopped"
+
+
+class LogAltered(Conflict):
+    """The rows of the log are not those that were published."""
+
+    code = "log-altered"
+
+
+class WitnessesMissing(Unavailable):
+    """Too few witnesses have cosigned a checkpoint, so it is not published."""
+
+    code = "witnesses-missing"
+
+
+class TileUnknown(NotFound):
+    """The log has published no such tile or bundle."""
+
+    code = "tile-unknown"

@@ -28,7 +28,7 @@ DOCS = ROOT / "docs"
 LINES_MAX = 400
 LONGER = {
     "run.py": 510,  # one file by design: it runs before anything is installed
-    "src/ledger/errors.py": 600,  # a list: one class and one sentence for each refusal
+    "src/ledger/errors.py": 700,  # a list: one class and one sentence for each refusal
 }
 FOLDERS = ("src", "projections", "tests", "docs", "benchmarks", "requirements", ".ci")
 TEXTS = {

@@ -1,0 +1,164 @@
+"""Where is the log's key, and what is remembered beside it?  Three files outside the database.
+
+Who can alter rows must not be able to sign them, and who restores an older database must not
+restore an older memory with it.  Beside the key ``log.key`` lie ``log.key.published``, the last
+checkpoint that was published, and ``log.key.stopped``, why nothing more is, if that is so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from ledger import errors
+from ledger.transparency.notes import BadKey, BadNote, Checkpoint, SigningKey, is_name, parse_note
+
+KEY_BYTES_MAX: Final = 4_096
+
+
+class KeyFile:
+    """The key of one log and its memory; every process that has the files shares them."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the files; nothing is opened yet."""
+        self.path = path
+        self._published = path.with_name(f"{path.name}.published")
+        self._stopped = path.with_name(f"{path.name}.stopped")
+
+    def read(self) -> SigningKey | None:
+        """Return the key, None without a file; refuses LogKeyUnusable."""
+        data = self._read(self.path)
+        if data is None:
+            return None
+        try:
+            return SigningKey.parse(data.decode("ascii").strip())
+        except (BadKey, UnicodeDecodeError) as bad:
+            message = f"The file {self.path} holds no key of a log; ledger log keygen makes one."
+            raise errors.LogKeyUnusable(message) from bad
+
+    def make(self, origin: str) -> SigningKey:
+        """Draw a key for a log of that name; refuses LogKeyExists and LogKeyUnusable."""
+        if not is_name(origin):
+            raise errors.LogKeyUnusable(
+                f"A log cannot be named {origin!r}: its name has no space and no plus sign."
+            )
+        key = SigningKey.generate(origin)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            raise errors.LogKeyExists(f"There is a key at {self.path}; it is kept.") from None
+        except OSError as trouble:
+            raise _unusable(self.path, "written", trouble) from trouble
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            _write_through(file.fileno(), f"{key.secret()}\n".encode())
+        self._sync_folder()
+        return key
+
+    # ------------------------------------------------------------ memory
+
+    def remembered(self) -> tuple[Checkpoint, bytes] | None:
+        """Return the last checkpoint that was published with its note, None if there was none.
+
+        Refuses LogKeyUnusable for a file that cannot be read as one.
+        """
+        data = self._read(self._published)
+        if data is None:
+            return None
+        try:
+            return Checkpoint.parse(parse_note(data).text), data
+        except BadNote as bad:
+            message = f"The file {self._published} holds no checkpoint: {bad}."
+            raise errors.LogKeyUnusable(message) from bad
+
+    def remember(self, note: bytes) -> None:
+        """Keep a checkpoint as the last; on the disk when this returns.  Refuses LogKeyUnusable."""
+        self._replace(self._published, note)
+
+    def stopped(self) -> str | None:
+        """Return why nothing more is published, None if there is no reason."""
+        data = self._read(self._stopped)
+        return None if data is None else data.decode(errors="replace").strip()
+
+    def stop(self, why: str) -> None:
+        """Publish nothing more, also after a restart, until the log begins anew."""
+        self._replace(self._stopped, f"{why}\n".encode())
+
+    def begin_anew(self) -> None:
+        """Put the memory of the old log aside, under a name that tells its size."""
+        last = self.remembered()
+        if last is not None:
+            name = f"{self._published.name}.{last[0].size}"
+            self._published.rename(self._published.with_name(name))
+        self._stopped.unlink(missing_ok=True)
+        self._sync_folder()
+
+    def put_aside(self) -> None:
+        """Rename the key, so that another can be made: it gets the name of its log's key id."""
+        key = self.read()
+        if key is not None:
+            self.path.rename(self.path.with_name(f"{self.path.name}.{key.verifier.key_id.hex()}"))
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Give this process the turn to publish; False while another process has it."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError as trouble:
+            raise _unusable(self.path, "read", trouble) from trouble
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(descriptor)
+
+    # ------------------------------------------------------------ files
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            with path.open("rb") as file:
+                return file.read(max(KEY_BYTES_MAX, 1_000_000))
+        except FileNotFoundError:
+            return None
+        except OSError as trouble:
+            raise _unusable(path, "read", trouble) from trouble
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        fresh = path.with_name(f"{path.name}.new")
+        try:
+            descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+            try:
+                _write_through(descriptor, data)
+            finally:
+                os.close(descriptor)
+            fresh.replace(path)
+            self._sync_folder()
+        except OSError as trouble:
+            raise _unusable(path, "written", trouble) from trouble
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            # Some file systems cannot synchronise a folder, and need not.
+            with suppress(OSError):
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _write_through(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+    os.fsync(descriptor)
+
+
+def _unusable(path: Path, done: str, trouble: OSError) -> errors.LogKeyUnusable:
+    return errors.LogKeyUnusable(f"The file {path} cannot be {done}: {trouble.strerror}.")

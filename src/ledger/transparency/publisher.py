@@ -1,0 +1,191 @@
+"""When is a checkpoint signed and published, and when never?  After the tree has grown, in order.
+
+The last checkpoint that was published is remembered outside the database.  Before another is signed
+the tree has to contain it, and before it is published whoever else watches is asked.  A database
+that holds less than was published, because an older copy of it was restored, is never signed: to
+sign it would be to contradict oneself for all to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ledger import errors
+from ledger.store.tree import OtherRoot, Published, Tree
+from ledger.transparency import merkle
+from ledger.transparency.key_file import KeyFile
+from ledger.transparency.merkle import BadProof, BadTile
+from ledger.transparency.notes import BadNote, Checkpoint, Note, Signature, SigningKey, parse_note
+from ledger.transparency.reading import TreeReader
+from ledger.vocabulary import now
+
+ANEW: Final = "ledger log init --origin NEW begins a new log that names this one"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the witnesses said of a checkpoint."""
+
+    cosignatures: tuple[Signature, ...] = ()
+    troubles: dict[str, str] = field(default_factory=dict)
+    """By witness: why there is no cosignature of it, in a sentence."""
+    fork: str | None = None
+    """Why the checkpoint contradicts what a witness has seen, if it does."""
+    enough: bool = True
+    """Whether the policy is content."""
+
+
+Ask = Callable[[Note, Callable[[int], Sequence[bytes]]], Heard]
+"""Takes a signed checkpoint and what proves that it continues an earlier size."""
+
+
+def ask_nobody(_note: Note, _prove: Callable[[int], Sequence[bytes]]) -> Heard:
+    """Hear nothing, which is enough where no witness was asked for."""
+    return Heard()
+
+
+class Publisher:
+    """Signs and publishes the checkpoints of one tree, in the name of one key."""
+
+    def __init__(
+        self, tree: Tree, files: KeyFile, *, origin: str | None = None, ask: Ask = ask_nobody
+    ) -> None:
+        """Publish what ``tree`` holds with the key in ``files``.
+
+        ``origin`` is the name that the key has to have, if it matters.
+        """
+        self.reader = TreeReader(tree)
+        self.heard = Heard()
+        """What the witnesses said last."""
+        self._tree = tree
+        self._files = files
+        self._origin = origin
+        self._ask = ask
+
+    def key(self) -> SigningKey | None:
+        """Return the key, None if there is none; refuses LogKeyUnusable for one of another log."""
+        key = self._files.read()
+        if key is not None and self._origin is not None and key.name != self._origin:
+            raise errors.LogKeyUnusable(
+                f"The key in {self._files.path} is that of {key.name}, and not of {self._origin} "
+                "as LEDGER_LOG_ORIGIN says."
+            )
+        return key
+
+    def check(self) -> None:
+        """Refuse LogRolledBack, LogStopped or LogKeyUnusable unless the log may go on.
+
+        That is cheap enough to be done every second: it compares sizes, not hashes.
+        """
+        last = self._files.remembered()
+        if last is not None:
+            self._not_shorter(last[0])
+        why = self._files.stopped()
+        if why is not None:
+            raise errors.LogStopped(why)
+
+    def publish(self) -> Published | None:
+        """Publish a checkpoint of what the tree holds; None when there is nothing to publish.
+
+        Also None without a key, and while another process has the turn.  Refuses LogRolledBack,
+        LogStopped, LogKeyUnusable, and WitnessesMissing when the policy is not content.
+        """
+        key = self.key()
+        if key is None:
+            self.check()
+            return None
+        with self._files.turn() as mine:
+            if not mine:
+                return None
+            self.check()
+            last = self._last(key)
+            head = self._tree.head()
+            if last is not None:
+                self._contained(last, head.size)
+            if head.size == (last.size if last else 0):
+                return None
+            return self._sign(key, head.size)
+
+    def _last(self, key: SigningKey) -> Checkpoint | None:
+        """Return the last checkpoint that anybody can have seen."""
+        remembered = self._files.remembered()
+        latest = self._tree.published()
+        stored = None if latest is None else _of(latest)
+        if stored is not None and stored.origin != key.name:
+            # The database was that of another log, before this one began.
+            stored = None
+        if remembered is None:
+            return stored
+        last, note = remembered
+        if last.origin != key.name:
+            raise errors.LogKeyUnusable(
+                f"What is remembered beside {self._files.path} was published by {last.origin}, "
+                f"and the key is that of {key.name}: {ANEW}."
+            )
+        if stored is not None and stored.size > last.size:
+            return stored
+        if stored is None or stored.size < last.size:
+            # Published, but a crash came before the database heard of it.
+            self._contained(last, self._tree.head().size)
+            self._keep(last, note)
+        return last
+
+    def _sign(self, key: SigningKey, size: int) -> Published:
+        checkpoint = Checkpoint(key.name, size, self.reader.root(size))
+        note = checkpoint.signed(key)
+        self.heard = heard = self._ask(note, lambda old: self.reader.consistency(old, size))
+        if heard.fork is not None:
+            self._files.stop(heard.fork)
+            raise errors.LogStopped(heard.fork)
+        if not heard.enough:
+            told = "; ".join(f"{name}: {why}" for name, why in sorted(heard.troubles.items()))
+            raise errors.WitnessesMissing(f"Too few witnesses have cosigned size {size} ({told}).")
+        whole = bytes(Note(note.text, (*note.signatures, *heard.cosignatures)))
+        # Remembered first: from here on it counts as seen by everybody.
+        self._files.remember(whole)
+        return self._keep(checkpoint, whole)
+
+    def _keep(self, checkpoint: Checkpoint, note: bytes) -> Published:
+        published = Published(checkpoint.size, checkpoint.root, note, now())
+        try:
+            self._tree.publish(published)
+        except OtherRoot as fork:
+            why = f"The database holds a checkpoint of size {checkpoint.size} with another root."
+            self._files.stop(why)
+            raise errors.LogStopped(why) from fork
+        return published
+
+    # ------------------------------------------------------------ guards
+
+    def _not_shorter(self, last: Checkpoint) -> None:
+        held = self._tree.head().size
+        if held < last.size:
+            raise errors.LogRolledBack(
+                f"The database holds {held} events in its tree, but {last.origin} has published a "
+                f"checkpoint of {last.size}: an older copy of it was restored, or it is another. "
+                f"Nothing is appended or published; {ANEW}."
+            )
+
+    def _contained(self, last: Checkpoint, size: int) -> None:
+        """Refuse LogRolledBack unless the tree of a size continues what was published."""
+        self._not_shorter(last)
+        try:
+            root = self.reader.root(size)
+            proof = self.reader.consistency(last.size, size)
+            merkle.verify_consistency(last.size, size, last.root, root, proof)
+        except (BadProof, BadTile) as other:
+            raise errors.LogRolledBack(
+                f"The first {last.size} events are not those of which {last.origin} has published "
+                f"a checkpoint: the database is another, or was altered. Nothing is appended or "
+                f"published; {ANEW}."
+            ) from other
+
+
+def _of(published: Published) -> Checkpoint:
+    try:
+        return Checkpoint.parse(parse_note(published.note).text)
+    except BadNote as bad:
+        message = f"The checkpoint of size {published.size} in the database cannot be read: {bad}."
+        raise errors.LogStopped(message) from bad
