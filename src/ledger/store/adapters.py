@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Literal
 
-from ledger.store import Observer, Store, postgres, sqlite
+from ledger.store import Observer, Store, postgres, postgres_restore, sqlite, sqlite_restore
 from ledger.store.migrations import steps
 from ledger.store.postgres_migrate import migrate as migrate_postgres
+from ledger.store.restoring import Restored
 
 SQLITE: Final = "sqlite:///"
 
@@ -61,3 +64,14 @@ def open_store(
         timeout_s=timeout_s,
         observe=observe,
     )
+
+
+def restored(url: str, rows: Iterable[Restored]) -> AbstractContextManager[Store]:
+    """Give a ledger with these rows, made if there is none; it stands when the block ends well.
+
+    Refuses LedgerNotEmpty, StoreUnavailable, WrongSchema; raises NotALog for rows that are no log.
+    Needs the rights of the owner, as ``create`` does.
+    """
+    if url.startswith(SQLITE):
+        return sqlite_restore.restored(Path(url.removeprefix(SQLITE)), rows)
+    return postgres_restore.restored(url, rows)
