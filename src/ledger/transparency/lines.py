@@ -7,16 +7,20 @@ the exact bytes that the commitment binds, ``line.split(b',"event":', 1)[1][:-1]
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from ledger.store import LogRow
+from ledger.store.raw import RawRow
 from ledger.store.sealing import microseconds
 from ledger.transparency.entries import entry
 from ledger.transparency.merkle import leaf_hash
-from ledger.vocabulary import moment_text
 
 EVENT_MARK: Final = b',"event":'
 """What stands before the stored bytes, which end one byte before the line does."""
+
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC; an offset would cost time per line
 
 
 def event_line(row: LogRow) -> bytes:
@@ -24,31 +28,47 @@ def event_line(row: LogRow) -> bytes:
 
     Raises BadBundle, of ``entries``, for a row whose entry is longer than a bundle can say.
     """
-    name, _, schema = row.topic.rpartition(":")
-    leaf = leaf_of(row)
+    return raw_line(_raw(row))
+
+
+def raw_line(row: RawRow, more: str = "") -> bytes:
+    """Return a raw row as a line; ``more`` is text of further members to stand before the event."""
+    position, at, stream, version, topic, state, salt, commitment = row
+    leaf = leaf_hash(entry(position, at, stream, version, topic, commitment=commitment))
+    moment = (_EPOCH + timedelta(0, 0, at)).isoformat(timespec="microseconds")
     head = (
-        f'{{"position":{row.position},"recorded_at":"{moment_text(row.recorded_at)}",'
-        f'"stream":{_quoted(row.originator_id)},"version":{row.originator_version},'
-        f'"type":{_quoted(name)},"schema_version":{schema},'
-        f'"commitment":"{row.payload_commitment.hex()}","salt":"{row.salt.hex()}",'
-        f'"leaf_hash":"{leaf.hex()}","event":'
+        f'{{"position":{position},"recorded_at":"{moment}Z","stream":{_quoted(stream)},'
+        f'"version":{version},{_type(topic)},"commitment":"{commitment.hex()}",'
+        f'"salt":"{salt.hex()}","leaf_hash":"{leaf.hex()}",{more}"event":'
     )
-    return b"%b%b}" % (head.encode(), row.state)
+    return b"%b%b}" % (head.encode(), state)
 
 
 def leaf_of(row: LogRow) -> bytes:
     """Return the hash of the leaf that a row is in the tree, 32 bytes."""
-    return leaf_hash(
-        entry(
-            row.position,
-            microseconds(row.recorded_at),
-            row.originator_id,
-            row.originator_version,
-            row.topic,
-            commitment=row.payload_commitment,
-        )
+    position, at, stream, version, topic, _state, _salt, commitment = _raw(row)
+    return leaf_hash(entry(position, at, stream, version, topic, commitment=commitment))
+
+
+@lru_cache
+def _quoted(stream: str) -> str:
+    return json.dumps(stream, ensure_ascii=False)
+
+
+@lru_cache
+def _type(topic: str) -> str:
+    name, _, schema = topic.rpartition(":")
+    return f'"type":{json.dumps(name)},"schema_version":{schema}'
+
+
+def _raw(row: LogRow) -> RawRow:
+    return (
+        row.position,
+        microseconds(row.recorded_at),
+        row.originator_id,
+        row.originator_version,
+        row.topic,
+        row.state,
+        row.salt,
+        row.payload_commitment,
     )
-
-
-def _quoted(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)
