@@ -24,6 +24,7 @@ from typing import Protocol, Self
 
 from eventsourcing.persistence import StoredEvent
 
+from ledger.store.raw import Raw
 from ledger.store.tree import Tree
 
 
@@ -167,6 +168,10 @@ class Store(Protocol):
     @property
     def tree(self) -> Tree:
         """The Merkle tree over the log."""
+
+    @property
+    def raw(self) -> Raw:
+        """Rows as tuples, for whoever makes lines of very many."""
 
     @property
     def waiting(self) -> int:

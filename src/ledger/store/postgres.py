@@ -43,6 +43,7 @@ from ledger.store.postgres_desk import QUERIES, Desk
 from ledger.store.postgres_listener import Listener
 from ledger.store.postgres_session import DAY_US, PostgresSession
 from ledger.store.postgres_tree import PostgresTree
+from ledger.store.raw import Raw
 from ledger.store.rows import DOCUMENT, FACT, LOG, document_row, fact_row, log_row
 from ledger.store.sealing import findable, made_before, microseconds, moment, ready, replayed
 from ledger.store.subscription import CommitSubscription
@@ -64,6 +65,10 @@ _FORGET_FRESH: Final = b"DELETE FROM ledger.fresh_documents WHERE rebuild < %b"
 _STREAM: Final = (
     b"SELECT %s FROM ledger.events WHERE originator_id = %%b AND originator_version > "
     b"%%b::bigint ORDER BY originator_version LIMIT %%b::bigint" % _ROW
+)
+_LOG: Final = (
+    b"SELECT %s FROM ledger.events WHERE position > %%b::bigint AND position <= %%b::bigint "
+    b"ORDER BY position LIMIT %%b::bigint" % _ROW
 )
 _LAST: Final = 2**63 - 1
 
@@ -113,6 +118,7 @@ class PostgresStore(ApplicationRecorder):
         self._key_life_us = idempotency_days * DAY_US
         self._session = PostgresSession(self._conninfo, self._place, idempotency_days, timeout_s)
         self._connections = Connections(self._conninfo, self._place, timeout_s)
+        self.raw = Raw(self._ask, _STREAM, _LOG)
         self.tree = PostgresTree(self._connections)
         self._desk: Desk | None = None
         self._writer = Writer(self._session, queue_max, observe, patience_s=timeout_s)
@@ -195,7 +201,7 @@ class PostgresStore(ApplicationRecorder):
         desk = self._desk
         return desk if desk is not None and desk.loop is asyncio.get_running_loop() else None
 
-    async def _ask(self, query: bytes, given: tuple[Any, ...]) -> list[Any]:
+    async def _ask(self, query: bytes, given: tuple[Any, ...], _most: int = 1) -> list[Any]:
         desk = self._desk_here()
         if desk is not None:
             return await desk.fetch(query, given)
@@ -260,11 +266,7 @@ class PostgresStore(ApplicationRecorder):
     def rows(self, after: int = 0, upto: int | None = None, page: int = PAGE) -> Iterator[LogRow]:
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""
         while True:
-            found = self._read(
-                b"SELECT %s FROM ledger.events WHERE position > %%b::bigint "
-                b"AND position <= %%b::bigint ORDER BY position LIMIT %%b::bigint" % _ROW,
-                (after, _LAST if upto is None else upto, page),
-            )
+            found = self._read(_LOG, (after, _LAST if upto is None else upto, page))
             yield from map(log_row, found)
             if len(found) < page:
                 return

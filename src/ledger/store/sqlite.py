@@ -45,6 +45,7 @@ from ledger.store import (
     StoredDocument,
 )
 from ledger.store.migrations import steps
+from ledger.store.raw import Raw
 from ledger.store.rows import DOCUMENT, FACT, LOG, document_row, fact_row, log_row
 from ledger.store.sealing import (
     findable,
@@ -70,6 +71,13 @@ STREAM_AT_ONCE: Final = 200
 """Rows of a stream that are read on the event loop; longer ones are read in a thread."""
 
 _LAST: Final = 2**63 - 1
+_STREAM: Final = (
+    f"SELECT {LOG} FROM events WHERE originator_id = ? AND originator_version > ? "
+    "ORDER BY originator_version LIMIT ?"
+)
+_LOG: Final = (
+    f"SELECT {LOG} FROM events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?"
+)
 
 
 def create(path: Path) -> None:
@@ -126,6 +134,7 @@ class SQLiteStore(ApplicationRecorder):
         self._session = SQLiteSession(path, idempotency_days)
         self._readers = Readers(path)
         self._writer = Writer(self._session, queue_max, observe)
+        self.raw = Raw(self._ask, _STREAM, _LOG)
         self.tree = SQLiteTree(self._readers, self._session, self._writer)
 
     @property
@@ -232,11 +241,7 @@ class SQLiteStore(ApplicationRecorder):
     def _rows_of(self, originator_id: str, after: int, limit: int) -> list[Any]:
         if not findable(originator_id):
             return []
-        return self._read(
-            f"SELECT {LOG} FROM events WHERE originator_id = ? AND originator_version > ? "
-            "ORDER BY originator_version LIMIT ?",
-            (originator_id, after, limit),
-        )
+        return self._read(_STREAM, (originator_id, after, limit))
 
     async def position(self) -> int:
         """Return the position of the last event, 0 for an empty log."""
@@ -256,11 +261,7 @@ class SQLiteStore(ApplicationRecorder):
         """Yield the log in order from position ``after`` + 1, reading ``page`` rows at a time."""
         last = _LAST if upto is None else upto
         while True:
-            found = self._read(
-                f"SELECT {LOG} FROM events WHERE position > ? AND position <= ? "
-                "ORDER BY position LIMIT ?",
-                (after, last, page),
-            )
+            found = self._read(_LOG, (after, last, page))
             yield from map(log_row, found)
             if len(found) < page:
                 return
@@ -363,6 +364,11 @@ class SQLiteStore(ApplicationRecorder):
     def _read(self, statement: str, given: tuple[Any, ...]) -> list[Any]:
         with self._readers.reading() as connection:
             return connection.execute(statement, given).fetchall()
+
+    async def _ask(self, statement: str, given: tuple[Any, ...], most: int) -> list[Any]:
+        if most <= STREAM_AT_ONCE:
+            return self._read(statement, given)
+        return await asyncio.to_thread(self._read, statement, given)
 
     def close(self) -> None:
         """Finish what is queued, then close every connection."""
