@@ -170,7 +170,11 @@ def settings_table() -> list[str]:
     return table(
         ("setting", "default", ""),
         *(
-            (f"`{prefix}{name.upper()}`", f"`{field.default}`", field.description or "")
+            (
+                f"`{prefix}{name.upper()}`",
+                "" if field.default is None else f"`{field.default}`",
+                field.description or "",
+            )
             for name, field in Settings.model_fields.items()
         ),
     )

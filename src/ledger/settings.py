@@ -30,6 +30,14 @@ class ProjectorPlace(StrEnum):
     APART = "apart"
 
 
+class WitnessPolicy(StrEnum):
+    """What becomes of a checkpoint that too few witnesses have cosigned."""
+
+    NONE = "none"
+    BEST_EFFORT = "best-effort"
+    REQUIRED = "required"
+
+
 class LogFormat(StrEnum):
     """How a line of the program's log looks."""
 
@@ -84,9 +92,33 @@ class Settings(BaseSettings):
         ge=0,
         description="How many events a view may be behind before /readyz answers 503.",
     )
+    log_key_file: Path | None = Field(
+        default=None,
+        description="The file with the key that signs the log's checkpoints; empty for log.key in "
+        "the folder LEDGER_DATA_DIR.",
+    )
+    log_origin: str | None = Field(
+        default=None,
+        description="The name that the log's key has to have; empty for the one it has. A new key "
+        "is named after LEDGER_BASE_URL.",
+    )
+    witness_policy: WitnessPolicy = Field(
+        default=WitnessPolicy.NONE,
+        description="none: ask no witness; best-effort: publish also what too few have cosigned; "
+        "required: publish nothing else than what enough have cosigned.",
+    )
+    witness_file: Path | None = Field(
+        default=None,
+        description="The file that names the witnesses, as C2SP tlog-policy writes it.",
+    )
     log_format: LogFormat = Field(
         default=LogFormat.TEXT, description="text: lines for people; json: one JSON object a line."
     )
+
+    @field_validator("log_key_file", "log_origin", "witness_file", mode="before")
+    @classmethod
+    def _nothing_when_empty(cls, text: object) -> object:
+        return text or None
 
     @field_validator("database_url")
     @classmethod
@@ -96,6 +128,16 @@ class Settings(BaseSettings):
             message = "is not of the form sqlite:///path or postgresql://user@host/database"
             raise ValueError(message)
         return url
+
+    @property
+    def log_key(self) -> Path:
+        """The file of the log's key."""
+        return self.log_key_file or self.data_dir / "log.key"
+
+    @property
+    def log_name(self) -> str:
+        """The origin of a log whose key is made now: an address without its scheme."""
+        return self.log_origin or f"{self.base_url.partition('://')[2].rstrip('/')}/log"
 
     @property
     def is_sqlite(self) -> bool:
