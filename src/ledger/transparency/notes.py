@@ -43,7 +43,12 @@ class BadKey(ValueError):
     """This text is no key for notes."""
 
 
-def _decoded(text: str) -> bytes:
+def encoded(data: bytes) -> str:
+    """Return bytes in base64, padded."""
+    return base64.b64encode(data).decode()
+
+
+def decoded(text: str) -> bytes:
     """Return what base64 stands for; raises ValueError for any but the one spelling of it."""
     try:
         data = base64.b64decode(text, validate=True)
@@ -54,15 +59,10 @@ def _decoded(text: str) -> bytes:
     return data
 
 
-def encoded(data: bytes) -> str:
-    """Return bytes in base64, padded."""
-    return base64.b64encode(data).decode()
-
-
 def decoded_hash(text: str) -> bytes:
     """Return a hash from its base64; raises BadNote unless it has 32 bytes."""
     try:
-        data = _decoded(text)
+        data = decoded(text)
     except ValueError as bad:
         raise BadNote("a hash is not spelt in base64") from bad
     if len(data) != HASH_BYTES:
@@ -93,7 +93,7 @@ def _key_parts(text: str) -> tuple[str, bytes, int, bytes]:
     if len(parts) != 3 or not is_name(parts[0]) or not re.fullmatch(r"[0-9a-f]{8}", parts[1]):  # noqa: PLR2004
         raise BadKey("a key is written NAME+ID+KEY, with the ID in eight hexadecimal digits")
     try:
-        data = _decoded(parts[2])
+        data = decoded(parts[2])
     except ValueError as bad:
         raise BadKey("the last part of a key is base64") from bad
     if len(data) != 1 + KEY_BYTES or data[0] not in {ED25519, COSIGNATURE}:
@@ -238,7 +238,7 @@ def _signature(line: str) -> Signature:
     dash, _, rest = line.partition(" ")
     name, _, blob = rest.partition(" ")
     try:
-        data = _decoded(blob)
+        data = decoded(blob)
     except ValueError:
         data = b""
     if dash != "—" or not is_name(name) or len(data) <= KEY_ID_BYTES:

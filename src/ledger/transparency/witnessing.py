@@ -1,0 +1,234 @@
+"""How do the witnesses of a policy come to cosign a checkpoint?  A client of C2SP tlog-witness.
+
+A witness signs only what continues what it signed before.  Its refusal is therefore the one sign
+that the log has split, or that its database has come back older than it was: see ``Answer``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from ledger.transparency.notes import (
+    BadNote,
+    Checkpoint,
+    Note,
+    Signature,
+    encoded,
+    parse_signatures,
+)
+from ledger.transparency.policy import BadPolicy, Party, Policy
+
+ANSWER_BYTES_MAX: Final = 65_536
+
+Prove = Callable[[int], Sequence[bytes]]
+"""Takes an old size; returns the consistency proof from there to the checkpoint's size."""
+
+
+class Answer(StrEnum):
+    """What came of asking one witness."""
+
+    COSIGNED = "cosigned"
+    AHEAD = "ahead"
+    """The witness has cosigned a larger tree: another process published, or we have lost facts."""
+    FORKED = "forked"
+    """The witness has seen a tree that this one does not continue."""
+    REJECTED = "rejected"
+    """The witness does not know this log or its key, or understands another language."""
+    UNREACHABLE = "unreachable"
+    """No answer in time, or one that the witness itself calls a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one witness answered, in a sentence for people, with its last size where it says so."""
+
+    witness: str
+    answer: Answer
+    detail: str = ""
+    size: int | None = None
+    cosignature: Signature | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A checkpoint with the cosignatures that there are, and how every witness answered."""
+
+    note: Note
+    outcomes: tuple[Outcome, ...]
+    satisfied: bool
+
+    @property
+    def refusals(self) -> tuple[Outcome, ...]:
+        """The answers after which nothing may be published until somebody has looked."""
+        return tuple(o for o in self.outcomes if o.answer in {Answer.AHEAD, Answer.FORKED})
+
+
+def request_body(note: Note, old: int, proof: Iterable[bytes]) -> bytes:
+    """Return what add-checkpoint takes."""
+    lines = (f"old {old}", *map(encoded, proof), "", "")
+    return "\n".join(lines).encode() + bytes(note)
+
+
+class _Exchange:
+    """One request to one witness in a thread of its own, until it answers or time is up."""
+
+    def __init__(self, witness: Party, body: bytes, timeout_s: float) -> None:
+        self.witness = witness
+        self.status = 0
+        self.body = b""
+        self.trouble = "It did not answer in time."
+        url = urlsplit(f"{(witness.url or '').rstrip('/')}/add-checkpoint")
+        host, port = url.hostname or "", url.port
+        self._line = (
+            http.client.HTTPSConnection(
+                host, port, timeout=timeout_s, context=ssl.create_default_context()
+            )
+            if url.scheme == "https"
+            else http.client.HTTPConnection(host, port, timeout=timeout_s)
+        )
+        self._socket: socket.socket | None = None
+        self._thread = threading.Thread(target=self._run, args=(url.path, body), daemon=True)
+        self._thread.start()
+
+    def _run(self, path: str, body: bytes) -> None:
+        try:
+            self._line.connect()
+            self._socket = self._line.sock
+            self._line.request("POST", path, body, {"Content-Type": "text/plain; charset=utf-8"})
+            answer = self._line.getresponse()
+            self.body = answer.read(ANSWER_BYTES_MAX)
+            self.status = answer.status
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.trouble = f"It cannot be reached: {type(error).__name__}."
+        finally:
+            self._line.close()
+
+    def wait(self, until: float) -> None:
+        """Wait for the end of the exchange, at most until a moment of the monotonic clock."""
+        self._thread.join(max(0.0, until - time.monotonic()))
+        if self._thread.is_alive() and self._socket is not None:
+            # A witness that answers a byte at a time meets no timeout of the socket.
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _reachable(witness: Party) -> bool:
+    """Whether a witness has an address; raises BadPolicy for one that is no web address."""
+    if witness.url is None:
+        return False
+    try:
+        url = urlsplit(witness.url)
+        good = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise BadPolicy(f"The address of the witness {witness.name} is no web address.")
+    return True
+
+
+class Witnesses:
+    """The witnesses of a policy that have an address, and the size that each has seen last.
+
+    Sizes are only a guess that saves a request: a witness that has seen another size says which.
+    Not for several threads at once.
+    """
+
+    def __init__(self, policy: Policy, timeout_s: float = 5.0) -> None:
+        """Ask nobody yet.  ``timeout_s`` bounds one call of ``gather``, whoever dawdles.
+
+        Raises BadPolicy for an address that is none.
+        """
+        self.policy = policy
+        self._timeout_s = timeout_s
+        self._asked = [witness for witness in policy.witnesses if _reachable(witness)]
+        self._sizes = {witness.name: 0 for witness in self._asked}
+
+    def gather(self, note: Note, prove: Prove) -> Gathered:
+        """Ask every witness at once to cosign a signed checkpoint; raises nothing of theirs.
+
+        ``prove`` is called in this thread.
+        """
+        checkpoint = Checkpoint.parse(note.text)
+        until = time.monotonic() + self._timeout_s
+        outcomes = self._ask(self._asked, note, checkpoint, prove, until)
+        stale = [
+            witness
+            for witness, outcome in zip(self._asked, outcomes.values(), strict=True)
+            if outcome.answer is Answer.AHEAD
+            and outcome.size is not None
+            and outcome.size <= checkpoint.size
+        ]
+        # These only told us which size they have; asked from there, they give their real answer.
+        outcomes |= self._ask(stale, note, checkpoint, prove, until)
+        fresh = {o.witness: o.cosignature for o in outcomes.values() if o.cosignature}
+        return Gathered(
+            Note(note.text, (*note.signatures, *fresh.values())),
+            tuple(outcomes.values()),
+            self.policy.satisfied(fresh),
+        )
+
+    def _ask(
+        self,
+        witnesses: Sequence[Party],
+        note: Note,
+        checkpoint: Checkpoint,
+        prove: Prove,
+        until: float,
+    ) -> dict[str, Outcome]:
+        exchanges = []
+        for witness in witnesses:
+            old = min(self._sizes[witness.name], checkpoint.size)
+            body = request_body(note, old, prove(old) if old else ())
+            left_s = max(0.01, until - time.monotonic())
+            exchanges.append((_Exchange(witness, body, left_s), old))
+        outcomes = {}
+        for exchange, old in exchanges:
+            exchange.wait(until)
+            outcome = _outcome(exchange, note, checkpoint, old)
+            if outcome.size is not None:
+                self._sizes[outcome.witness] = outcome.size
+            outcomes[outcome.witness] = outcome
+        return outcomes
+
+
+def _outcome(exchange: _Exchange, note: Note, checkpoint: Checkpoint, old: int) -> Outcome:
+    """Return what an exchange means; ``old`` is the size that the witness was asked from."""
+    name, status = exchange.witness.name, exchange.status
+    size = re.fullmatch(rb"(0|[1-9][0-9]{0,18})\n", exchange.body)
+    if status == HTTPStatus.OK:
+        return _cosigned(exchange, note, checkpoint)
+    if status == HTTPStatus.CONFLICT and size and int(size[1]) != old:
+        last = int(size[1])
+        return Outcome(name, Answer.AHEAD, f"It has cosigned {last} entries already.", last)
+    # Asked from its own last size it has nothing to object to but the history itself.
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY or (status == HTTPStatus.CONFLICT and size):
+        return Outcome(name, Answer.FORKED, "It has seen another history.")
+    if status == 0 or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        trouble = f"It answered {status}." if status else exchange.trouble
+        return Outcome(name, Answer.UNREACHABLE, trouble)
+    return Outcome(name, Answer.REJECTED, f"It answered {status}.")
+
+
+def _cosigned(exchange: _Exchange, note: Note, checkpoint: Checkpoint) -> Outcome:
+    key, name = exchange.witness.key, exchange.witness.name
+    try:
+        lines = parse_signatures(exchange.body.decode())
+        signed = Note(note.text, lines).signed_by([key])
+    except (BadNote, UnicodeDecodeError):
+        return Outcome(name, Answer.REJECTED, "It answered with a false cosignature.")
+    if key not in signed:
+        return Outcome(name, Answer.REJECTED, "It answered without a cosignature of its key.")
+    (line, *_) = [s for s in lines if (s.name, s.key_id) == (key.name, key.key_id)]
+    return Outcome(name, Answer.COSIGNED, size=checkpoint.size, cosignature=line)
