@@ -43,7 +43,8 @@ def refused(url: str, statement: str, why: type[psycopg.Error]) -> None:
         "INSERT INTO ledger.events VALUES (2, 2, 's', 9, 't', '', '', '')",
         "COPY ledger.events FROM STDIN",
         "ALTER TABLE ledger.events DISABLE TRIGGER ALL",
-        "DROP TRIGGER events_are_never_changed ON ledger.events",
+        "DROP TRIGGER events_are_never_rewritten ON ledger.events",
+        "DROP TRIGGER events_are_never_removed ON ledger.events",
         OPEN + "AS 'BEGIN RETURN NEW; END'",
         "DROP TABLE ledger.events",
         "CREATE TABLE ledger.mine (x int)",
@@ -79,6 +80,17 @@ def test_the_role_that_serves_changes_nothing_but_by_appending(
 )
 def test_not_even_the_owner_changes_an_event(database: Database, statement: str) -> None:
     refused(database.owner_url, statement, psycopg.errors.RestrictViolation)
+
+
+def test_the_role_that_serves_cannot_call_for_an_erasure_that_is_not_in_the_log(
+    database: Database,
+) -> None:
+    for position in (1, 2):
+        refused(
+            database.app_url,
+            f"SELECT ledger.erase({position}, '{{}}')",
+            psycopg.errors.RestrictViolation,
+        )
 
 
 def test_the_role_that_serves_keeps_tables_for_views(database: Database) -> None:

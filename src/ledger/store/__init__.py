@@ -9,7 +9,7 @@ What every adapter promises:
 - one total order: ``position`` is dense from 1 and assigned under the ordering lock;
 - ``recorded_at`` is set by the writer and strictly increases with ``position``;
 - an append happens wholly or not at all, and never fails its neighbours in a batch;
-- stored bytes are written once: nothing updates or deletes an event.
+- stored bytes are written once: nothing updates or deletes an event, but for an ordered erasure.
 """
 
 from __future__ import annotations
@@ -65,11 +65,20 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """The body that takes the place of the one at ``position``, whose salt becomes empty."""
+
+    position: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """Everything that one request wants to become true, all or nothing.
 
     ``guards`` name streams that must still be at a version when the append is written: reads on
     which the decision rested.  The events' own streams are guarded by their versions anyway.
+    An ``erasure`` needs the ``payload.erased`` that names it as the append's only event.
     """
 
     events: tuple[StoredEvent, ...]
@@ -78,6 +87,7 @@ class Append:
     guards: tuple[tuple[str, int], ...] = ()
     idempotency: IdempotencyKey | None = None
     artifacts: tuple[Artifact, ...] = ()
+    erasure: Erasure | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from ledger.store.postgres_connections import (
     unavailable,
     went_away,
 )
-from ledger.store.sealing import SealedAppend, moment
+from ledger.store.sealing import SealedAppend, alone, moment
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
 FORGET_AFTER: Final = 500
@@ -52,6 +52,12 @@ _MARKS: Final = ", ".join(f"%b::{kind}[]" for group in _LISTS for kind in group)
 _CALL: Final = (
     b"SELECT * FROM ledger.append(%%b::integer, %%b::bigint, %%b::boolean, %s)" % _MARKS.encode()
 )
+_ERASE: Final = (
+    b"WITH appended AS MATERIALIZED (%s), erased AS MATERIALIZED (SELECT "
+    b"ledger.erase(%%b::bigint, %%b::bytea) FROM appended WHERE outcome = 'appended') "
+    b"SELECT appended.* FROM appended LEFT JOIN erased ON true" % _CALL
+)
+"""The append, and then the rewriting of the row, which looks for the erasure that was appended."""
 _FORGET: Final = b"SELECT ledger.forget_keys(%b::bigint, %b::integer)"
 
 POISON: Final = (
@@ -139,7 +145,7 @@ class PostgresSession:
         touched: set[tuple[str, ...]] = set()
         written: set[str] = set()
         guarded: set[str] = set()
-        for n, work in enumerate(works):
+        for n, work in enumerate(works[: alone(works)]):
             if not isinstance(work, SealedAppend):
                 return max(n, 1)
             append = work.append
@@ -154,7 +160,7 @@ class PostgresSession:
             written |= streams
             guarded |= guards
             touched |= names
-        return len(works)
+        return alone(works)
 
     def carry_out(self, works: Sequence[SealedAppend | Callable[[], Any]]) -> list[Any]:
         """Carry out works that go together; returns each one's answer, or what refuses it."""
@@ -185,10 +191,12 @@ class PostgresSession:
             for column in (map(list, zip(*rows, strict=True)) if rows else [[] for _ in kinds])
         ]
         connection = self.connection
+        asked: tuple[Any, ...] = (len(wishes), self._key_life_us, dense, *given)
+        query = _CALL
+        if (erasure := wishes[0].append.erasure) is not None:
+            query, asked = _ERASE, (*asked, erasure.position, erasure.body)
         try:
-            answered = connection.execute(
-                _CALL, (len(wishes), self._key_life_us, dense, *given), binary=True
-            ).fetchall()
+            answered = connection.execute(query, asked, binary=True).fetchall()
         except POISON:
             raise
         except psycopg.Error as trouble:

@@ -6,9 +6,10 @@ The same for every adapter, outside any transaction and any lock.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from eventsourcing.persistence import StoredEvent
 
@@ -65,6 +66,17 @@ def ready(append: Append) -> SealedAppend:
         # SQLite's JSON ends a text there and PostgreSQL takes none, so names would be confused.
         raise ValueError("a name in an append holds a NUL character")
     return SealedAppend(append, tuple(map(sealed, append.events)))
+
+
+def alone(works: Sequence[Any]) -> int:
+    """Return how many of the works go before the first erasure, or 1 if it is the first.
+
+    An erasure has to be the last event of the log when its row is rewritten.
+    """
+    for n, work in enumerate(works):
+        if isinstance(work, SealedAppend) and work.append.erasure is not None:
+            return max(n, 1)
+    return len(works)
 
 
 def findable(name: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 from ledger.store import (
     Append,
+    Erasure,
     GuardConflict,
     KeyConflict,
     Receipt,
@@ -26,7 +27,7 @@ from ledger.store import (
     StoredDocument,
     VersionConflict,
 )
-from ledger.store.sealing import Sealed, SealedAppend, microseconds, moment, replayed
+from ledger.store.sealing import Sealed, SealedAppend, alone, microseconds, moment, replayed
 from ledger.store.sqlite_files import connect
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
@@ -87,6 +88,7 @@ class _Rows:
     reservations: list[tuple[Any, ...]] = field(default_factory=list)
     keys: list[tuple[Any, ...]] = field(default_factory=list)
     artifacts: list[tuple[Any, ...]] = field(default_factory=list)
+    erasure: Erasure | None = None
 
 
 class SQLiteSession:
@@ -128,8 +130,8 @@ class SQLiteSession:
         return time.time_ns() // 1_000 - self._key_life_us
 
     def together(self, works: Sequence[Any]) -> int:
-        """Return how many of the works one transaction can judge: all of them."""
-        return len(works)
+        """Return how many of the works one transaction can judge: all, but an erasure is alone."""
+        return alone(works)
 
     def rollback(self) -> None:
         """Undo the transaction if there is one."""
@@ -190,12 +192,34 @@ class SQLiteSession:
                 answers.append(self._take(wish, known, rows))
             except (VersionConflict, GuardConflict, ReservationConflict, KeyConflict) as conflict:
                 answers.append(conflict)
+        if rows.erasure is not None:
+            # What is replaced in this transaction is overwritten with zeros in the file.
+            self.connection.execute("PRAGMA secure_delete = ON")
+        try:
+            self._write(rows)
+        finally:
+            if rows.erasure is not None:
+                self.connection.execute("PRAGMA secure_delete = OFF")
+        return answers
+
+    def _write(self, rows: _Rows) -> None:
         self._insert("events", rows.events)
         self._insert("documents", list(rows.documents.values()), UPSERT)
         self._insert("reservations", rows.reservations)
         self._insert("idempotency", rows.keys, KEY_UPSERT)
         self._insert("artifacts", rows.artifacts, "ON CONFLICT DO NOTHING")
-        return answers
+        if rows.erasure is not None:
+            self._erase(rows.erasure)
+
+    def _erase(self, erasure: Erasure) -> None:
+        """Rewrite a row; the trigger on the table looks for the erasure that was just inserted."""
+        done = self.connection.execute(
+            "UPDATE events SET state = ?, salt = x'' WHERE position = ?",
+            (erasure.body, erasure.position),
+        )
+        if done.rowcount != 1:
+            message = f"there is no event at position {erasure.position}"
+            raise sqlite3.IntegrityError(message)
 
     def _take(self, wish: SealedAppend, known: _Known, rows: _Rows) -> Receipt:
         """Take one append, or raise a conflict and leave no trace of it."""
@@ -212,6 +236,7 @@ class SQLiteSession:
         for one in append.documents:
             row = (one.view, one.id, one.version, position, recorded_at, one.body)
             rows.documents[one.view, one.id] = row
+        rows.erasure = append.erasure
         rows.artifacts += [(a.digest, a.size_bytes, position) for a in append.artifacts]
         last = append.events[-1]
         stream, version = str(last.originator_id), last.originator_version
