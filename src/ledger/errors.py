@@ -605,6 +605,12 @@ class WitnessesMissing(Unavailable):
     code = "witnesses-missing"
 
 
+class WitnessesUnusable(Refusal):
+    """The witnesses of the log are not said as they have to be."""
+
+    code = "witnesses-unusable"
+
+
 class TileUnknown(NotFound):
     """The log has published no such tile or bundle."""
 

@@ -49,7 +49,7 @@ class Standing:
 class Keeper:
     """Steps the tree of a store and publishes its checkpoints, in a thread of its own."""
 
-    def __init__(self, store: Store, publisher: Publisher) -> None:
+    def __init__(self, store: Store, publisher: Publisher, *, cycle_s: float = CYCLE_S) -> None:
         """Do nothing before :meth:`check`, :meth:`start` or :meth:`catch_up`."""
         self.published: Callable[[Published], None] = lambda _published: None
         """Told of each checkpoint that this process publishes."""
@@ -58,6 +58,7 @@ class Keeper:
         self._store = store
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._cycle_s = cycle_s
         self._yielding = 0.0
         self._thread: threading.Thread | None = None
 
@@ -141,7 +142,7 @@ class Keeper:
                 self._stopping.wait(pause)
             else:
                 self._wake.wait(POLL_S)
-            self._stopping.wait(max(0.0, began + CYCLE_S - time.monotonic()))
+            self._stopping.wait(max(0.0, began + self._cycle_s - time.monotonic()))
 
     def _cycle(self) -> float:
         """Take in what there is and publish it; returns for how long to leave it alone."""
@@ -152,7 +153,7 @@ class Keeper:
             began = time.thread_time()
             taken = step(self._store.tree, size)
             behind = taken == size
-            if not behind or time.monotonic() - since >= CYCLE_S:
+            if not behind or time.monotonic() - since >= self._cycle_s:
                 published = self.publisher.publish()
                 if published is not None:
                     self.published(published)

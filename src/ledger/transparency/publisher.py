@@ -33,6 +33,8 @@ class Heard:
     """By witness: why there is no cosignature of it, in a sentence."""
     fork: str | None = None
     """Why the checkpoint contradicts what a witness has seen, if it does."""
+    ahead: int = 0
+    """How much a witness has cosigned before that is more than the checkpoint holds."""
     enough: bool = True
     """Whether the policy is content."""
 
@@ -136,10 +138,14 @@ class Publisher:
         checkpoint = Checkpoint(key.name, size, self.reader.root(size))
         note = checkpoint.signed(key)
         self.heard = heard = self._ask(note, lambda old: self.reader.consistency(old, size))
-        if heard.fork is not None:
-            self._files.stop(heard.fork)
-            raise errors.LogStopped(heard.fork)
-        if not heard.enough:
+        fork = heard.fork
+        if heard.ahead > self._tree.head().size:
+            fork = f"A witness has cosigned {heard.ahead} events, and the database has {size}."
+        if fork is not None:
+            fork = f"{fork} Nothing more is published; {ANEW}."
+            self._files.stop(fork)
+            raise errors.LogStopped(fork)
+        if heard.ahead or not heard.enough:
             told = "; ".join(f"{name}: {why}" for name, why in sorted(heard.troubles.items()))
             raise errors.WitnessesMissing(f"Too few witnesses have cosigned size {size} ({told}).")
         whole = bytes(Note(note.text, (*note.signatures, *heard.cosignatures)))

@@ -1,0 +1,81 @@
+"""How does a signed log come together?  Settings become key, witnesses, publisher and keeper."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from ledger import errors
+from ledger.settings import Settings, WitnessPolicy
+from ledger.store import Store
+from ledger.transparency.keeper import CYCLE_S, Keeper
+from ledger.transparency.key_file import KeyFile
+from ledger.transparency.notes import Note
+from ledger.transparency.policy import BadPolicy, parse_policy
+from ledger.transparency.publisher import Heard, Publisher, ask_nobody
+from ledger.transparency.witnessing import Answer, Witnesses
+
+ASK_S_MAX: Final = 2.0
+"""How long a checkpoint waits for its witnesses, in seconds."""
+WITNESSED_CYCLE_S: Final = 1.0
+"""How long, at least, from one checkpoint to the next where witnesses are asked."""
+SLOW_S: Final = 1.0
+REST_S: Final = 10.0
+"""For how long slow witnesses are left alone where publishing does not depend on them."""
+
+
+def open_log(store: Store, settings: Settings) -> Keeper:
+    """Return the keeper of a store's log; refuses WitnessesUnusable.  No key is read yet."""
+    nobody = settings.witness_policy is WitnessPolicy.NONE
+    publisher = Publisher(
+        store.tree,
+        KeyFile(settings.log_key),
+        origin=settings.log_origin,
+        ask=ask_nobody if nobody else Asking(settings.witness_policy, settings.witness_file),
+    )
+    return Keeper(store, publisher, cycle_s=CYCLE_S if nobody else WITNESSED_CYCLE_S)
+
+
+class Asking:
+    """Asks the witnesses of a policy about a checkpoint; used by one thread at a time."""
+
+    def __init__(self, policy: WitnessPolicy, file: Path | None) -> None:
+        """Read the witnesses from a file; refuses WitnessesUnusable."""
+        if file is None:
+            message = f"LEDGER_WITNESS_POLICY is {policy.value}, and LEDGER_WITNESS_FILE is empty."
+            raise errors.WitnessesUnusable(message)
+        try:
+            self._witnesses = Witnesses(parse_policy(file.read_bytes()), ASK_S_MAX)
+        except OSError as trouble:
+            message = f"The witness file {file} cannot be read: {trouble.strerror}."
+            raise errors.WitnessesUnusable(message) from trouble
+        except BadPolicy as bad:
+            raise errors.WitnessesUnusable(f"The witness file {file} is no policy: {bad}") from bad
+        self._required = policy is WitnessPolicy.REQUIRED
+        self._rest_until = 0.0
+        self._before = Heard()
+
+    def __call__(self, note: Note, prove: Callable[[int], Sequence[bytes]]) -> Heard:
+        """Return what the witnesses say of a checkpoint, within ``ASK_S_MAX`` seconds."""
+        began = time.monotonic()
+        if not self._required and began < self._rest_until:
+            return Heard(troubles=self._before.troubles)
+        gathered = self._witnesses.gather(note, prove)
+        forked = [o for o in gathered.outcomes if o.answer is Answer.FORKED]
+        ahead = [o.size for o in gathered.outcomes if o.answer is Answer.AHEAD and o.size]
+        self._before = Heard(
+            cosignatures=gathered.note.signatures[len(note.signatures) :],
+            troubles={
+                o.witness: o.detail or o.answer.value
+                for o in gathered.outcomes
+                if o.answer is not Answer.COSIGNED
+            },
+            fork=f"The witness {forked[0].witness} refuses: {forked[0].detail}" if forked else None,
+            ahead=max(ahead, default=0),
+            enough=gathered.satisfied or not self._required,
+        )
+        if time.monotonic() - began >= SLOW_S:
+            self._rest_until = time.monotonic() + REST_S
+        return self._before
