@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from golden_events import GOLDEN
+from ledger.codec import REGISTRY, encode, topic_of
+from ledger.events import Event
 from ledger.store import LogRow
 from ledger.store.sealing import moment
-from ledger.transparency.lines import EVENT_MARK, event_line
+from ledger.transparency.lines import EVENT_MARK, dated_line, event_line
 
 ROW = LogRow(
     position=3,
@@ -71,3 +74,29 @@ def test_no_name_and_no_body_breaks_a_line(stream: str, text: str) -> None:
 @pytest.mark.parametrize("state", [b"{}", b'{ "spaced" : 1.0e2 , "twice":1,"twice":2 }'])
 def test_the_stored_bytes_are_never_encoded_again(state: bytes) -> None:
     assert event_line(replace(ROW, state=state)).endswith(b',"event":' + state + b"}")
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_a_dated_line_tells_the_time_that_the_event_names(name: str) -> None:
+    event = GOLDEN[name]
+    row = (3, 1, "ledger", 3, topic_of(event), encode(event), b"s", b"c")
+    line = dated_line(row)
+    named = json.loads(encode(event))[event.EFFECTIVE] if event.EFFECTIVE else None
+    assert json.loads(line)["effective"] == named
+    assert [*json.loads(line)] == [*MEMBERS[:-1], "effective", "event"]
+    assert line.endswith(EVENT_MARK + encode(event) + b"}")
+
+
+def test_a_text_that_looks_like_a_time_is_none() -> None:
+    event = GOLDEN["record.superseded.1.json"]
+    lying = event.model_copy(update={"reason": '"effective_on":"1999-01-01"'})
+    row = (3, 1, "ledger", 3, topic_of(lying), encode(lying), b"s", b"c")
+    assert json.loads(dated_line(row))["effective"] == str(event.model_dump()["effective_on"])
+
+
+@pytest.mark.parametrize("kind", REGISTRY.values(), ids=REGISTRY)
+def test_no_other_member_of_an_event_has_the_name_of_its_time(kind: type[Event]) -> None:
+    inner = kind.model_json_schema().get("$defs", {}).values()
+    objects = [shape for shape in inner if shape.get("type") == "object"]
+    assert all(shape["additionalProperties"] is False for shape in objects)
+    assert [shape for shape in objects if kind.EFFECTIVE in shape["properties"]] == []

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from ledger.codec import REGISTRY
 from ledger.store import LogRow
 from ledger.store.raw import RawRow
 from ledger.store.sealing import microseconds
@@ -20,6 +21,7 @@ from ledger.transparency.merkle import leaf_hash
 EVENT_MARK: Final = b',"event":'
 """What stands before the stored bytes, which end one byte before the line does."""
 
+_QUOTE: Final = b'"'
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC; an offset would cost time per line
 
 
@@ -42,6 +44,29 @@ def raw_line(row: RawRow, more: str = "") -> bytes:
         f'"salt":"{salt.hex()}","leaf_hash":"{leaf.hex()}",{more}"event":'
     )
     return b"%b%b}" % (head.encode(), state)
+
+
+def dated_line(row: RawRow) -> bytes:
+    """Return a raw row as a line with ``effective``: the time that its event itself names.
+
+    That is a day or a moment as it is stored, and null where the event names none.
+    """
+    mark = _effective(row[4])
+    _before, found, rest = row[5].partition(mark) if mark else (b"", b"", b"")
+    if not found:
+        return raw_line(row, '"effective":null,')
+    return raw_line(row, f'"effective":"{rest[: rest.index(_QUOTE)].decode()}",')
+
+
+@lru_cache
+def _effective(topic: str) -> bytes:
+    """Return what stands before the effective time in bodies of a topic, nothing if it has none.
+
+    No other member of such a body, at any depth, has that name, and a text cannot hold these
+    bytes: its quotes stand behind backslashes.
+    """
+    kind = REGISTRY.get(topic.rpartition(":")[0])
+    return f'"{kind.EFFECTIVE}":"'.encode() if kind and kind.EFFECTIVE else b""
 
 
 def leaf_of(row: LogRow) -> bytes:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from starlette.responses import FileResponse, Response
 from ledger import errors
 from ledger.vocabulary import moment_text
 from ledger.web import choice, problems, requests, urls
+from ledger.web.audit import HISTORY_LIMIT_MAX, Audit
 from projections import catalogue, corrections, findings
 from projections.catalogue import Catalogue
 from projections.corrections import Corrections
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ledger.service import Service
-    from ledger.store import LogRow, StoredDocument
+    from ledger.store import StoredDocument
 
-HISTORY_LIMIT_MAX: Final = 1_000
 WAIT_POSITION: Final = "ledger-position"
 JSON: Final = "application/json"
 NO_CACHE: Final = "no-cache"
@@ -71,7 +70,7 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
             late,
         ),
         Read(urls.FINDINGS, "list-findings", reads.findings, {"rule": "array"} | page, late),
-        Read(urls.HISTORY, "history", reads.history, since, named),
+        Read(urls.HISTORY, "history", Audit(reads.service).history, since, named),
         Read(urls.RECORD_CORRECTIONS, "corrections-of-record", reads.corrections_of, {}, lists),
         Read(urls.RECORD_FINDINGS, "findings-of-record", reads.findings_of, {}, lists),
         Read(urls.EVALUATIONS, "evaluations-of-record", reads.evaluations_of, {}, named),
@@ -153,20 +152,6 @@ class _Reads:
         if tag in [given.strip() for given in request.headers.get("if-none-match", "").split(",")]:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(_with_place(stored), media_type=JSON, headers=headers)
-
-    async def history(self, request: Request) -> Response:
-        """Return a record's events in order, as stored, with their position and recorded time."""
-        given = requests.query(request, {"after": False, "limit": False})
-        after = requests.whole(given.get("after", ["0"])[0], "after", 0, 2**53)
-        limit = _limit(given, HISTORY_LIMIT_MAX)
-        record_id = await self._record_id(request)
-        rows = await self.service.store.stream(record_id, after, limit + 1)
-        body = b'{"items":[' + b",".join(map(_event_json, rows[:limit])) + b"]}"
-        headers = {"Cache-Control": NO_CACHE}
-        if len(rows) > limit:
-            more = {"after": rows[limit - 1].originator_version, "limit": limit}
-            headers["Link"] = f'<{urls.history(record_id)}?{urlencode(more)}>; rel="next"'
-        return Response(body, media_type=JSON, headers=headers)
 
     async def evaluations_of(self, request: Request) -> Response:
         """Return every gate evaluation of a record, in order, with the state of each."""
@@ -287,8 +272,8 @@ class _Reads:
             raise errors.ProjectionBehind(position=position)
 
 
-def _limit(given: Mapping[str, list[str]], highest: int = LIMIT_MAX) -> int:
-    return requests.whole(given.get("limit", [str(LIMIT_DEFAULT)])[0], "limit", 1, highest)
+def _limit(given: Mapping[str, list[str]]) -> int:
+    return requests.whole(given.get("limit", [str(LIMIT_DEFAULT)])[0], "limit", 1, LIMIT_MAX)
 
 
 def _page(given: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -312,14 +297,3 @@ def _with_place(stored: StoredDocument) -> bytes:
     """Return the stored document with its place in the log spliced in front, not encoded again."""
     place = f'{{"position":{stored.position},"recorded_at":"{moment_text(stored.recorded_at)}",'
     return place.encode() + stored.body[1:]
-
-
-def _event_json(row: LogRow) -> bytes:
-    """Return a row of the log as JSON around the stored bytes, which are not encoded again."""
-    name, _, schema = row.topic.rpartition(":")
-    head = (
-        f'{{"version":{row.originator_version},"position":{row.position},'
-        f'"recorded_at":"{moment_text(row.recorded_at)}","type":"{name}",'
-        f'"schema_version":{schema},"event":'
-    )
-    return head.encode() + row.state + b"}"
