@@ -110,7 +110,8 @@ class Corrections:
         """Return a row for each correction of the record, and for its supersession."""
         return {
             "correction": [
-                (c.position, c.record_id, c.nature, c.type, _body(c)) for c in _history(record)
+                (c.position, c.record_id, c.nature, c.type, _body(c))
+                for c in corrections_of(record)
             ]
         }
 
@@ -159,7 +160,8 @@ class Corrections:
             }
 
 
-def _history(record: Folded) -> Iterator[Correction]:
+def corrections_of(record: Folded) -> Iterator[Correction]:
+    """Yield the corrections of a record, and its supersession, in the order of the log."""
     handle, title = record.document["handle"], ""
     for entry in record.entries:
         match entry.event:

@@ -99,7 +99,7 @@ class Findings:
     def rows(record: Folded) -> Rows:
         """Return a row for each contradiction that a rule finds on the record."""
         rows: list[tuple[int, int, str, str, str]] = []
-        for found in _examined(record):
+        for found in examined(record):
             body = json.dumps({name: getattr(found, name) for name in _FIELDS}, ensure_ascii=False)
             rows.append((found.position, -len(rows), found.record_id, found.rule, body))
         return {"finding": rows}
@@ -146,7 +146,8 @@ class Findings:
         )
 
 
-def _examined(record: Folded) -> Iterator[Finding]:
+def examined(record: Folded) -> Iterator[Finding]:
+    """Yield the contradictions that the rules find on a record."""
     case = Case(record)
     for rule in RULES:
         for found in rule.check(case):

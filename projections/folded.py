@@ -5,6 +5,7 @@ Everything that a row may depend on is in here: never a clock, another record, o
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,7 +28,10 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A record as of its last entry: all its events in order, and the public document they make."""
+    """A record as of its last entry: its events in order, and the public document they make.
+
+    They are all its events, or of a past view those that had taken effect, the first among them.
+    """
 
     record_id: str
     entries: tuple[Logged, ...]
@@ -48,4 +52,5 @@ class Folded:
 
     def position(self, version: int) -> int:
         """Return where in the log the record's event of that version stands."""
-        return self.entries[version - 1].position
+        at = bisect_left(self.entries, version, key=lambda e: e.event.originator_version)
+        return self.entries[at].position

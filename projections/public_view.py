@@ -111,7 +111,11 @@ def evolve(page: Page | None, event: Event) -> Page:
             f"{page.record_id} jumps from version {page.version} to {event.originator_version}"
         )
         raise ValueError(message)
-    facts = facts_after(page.facts, event)
+    return taken_in(page, event, facts_after(page.facts, event))
+
+
+def taken_in(page: Page, event: Event, facts: Facts) -> Page:
+    """Return the page after an event that leads to these facts, next in line or not."""
     return replace(_applied(page, event), facts=facts, version=event.originator_version)
 
 

@@ -14,15 +14,20 @@ from typing import Any, Final, Self
 from ledger import errors
 from ledger.application import Ledger
 from ledger.artifacts import Artifacts
+from ledger.events import PageImported
 from ledger.in_force import InForce
+from ledger.past import Asked, Seen, seen
 from ledger.settings import ProjectorPlace, Settings
 from ledger.store import Observer, Store, adapters
+from ledger.transparency.keeper import Keeper
+from ledger.transparency.opening import open_log
 from ledger.vocabulary import moment_text
 from ledger.worker import Projector
-from projections import ROLL_CALL, public_view
+from projections import ROLL_CALL, public_view, selection
 from projections.catalogue import Catalogue
-from projections.corrections import Corrections
-from projections.findings import Findings
+from projections.corrections import Correction, Corrections, corrections_of
+from projections.findings import Finding, Findings, examined
+from projections.folded import Folded, Logged
 from projections.opening import open_views
 from projections.views import Views, ViewsBusy, ViewsDamaged, ViewsUnavailable
 
@@ -55,6 +60,7 @@ class Service:
     ledger: Ledger
     artifacts: Artifacts
     projector: Projector
+    log: Keeper
 
     view_name: Final = public_view.NAME
 
@@ -79,6 +85,11 @@ class Service:
         self.views = _open_views(self.settings)
         opened.callback(self.views.close)
         self.ledger = Ledger(self.store, public_view)
+        self.log = open_log(self.store, self.settings)
+        opened.callback(self.log.stop)
+        # A database that is older than what was published takes no append from the first on.
+        self.log.check()
+        self.ledger.may_append = self.log.may_append
         self.artifacts = Artifacts(
             self.settings.data_dir / "artifacts", self.settings.artifact_bytes_max
         )
@@ -112,6 +123,15 @@ class Service:
         place = {"position": stored.position, "recorded_at": moment_text(stored.recorded_at)}
         return place | view
 
+    async def past(self, address: str, question: Asked) -> Seen:
+        """Return a record as it was seen or held true in the past; refuses as ``past.seen``."""
+        record_id = await self.ledger.resolve(address)
+        return await asyncio.to_thread(seen, self.store, selection, record_id, question)
+
+    async def findings_in(self, found: Seen) -> tuple[Finding, ...]:
+        """Return the contradictions that today's rules find on a record as it was."""
+        return await asyncio.to_thread(lambda: tuple(examined(_folded(found))))
+
     async def history(self, record_id: str) -> list[dict[str, Any]]:
         """Return a record's events in order, each with its place in the log."""
         return [
@@ -140,6 +160,28 @@ class Service:
             return False
         names = [view] if view else [projection.NAME for projection in ASYNCHRONOUS]
         return await self.projector.reached(names, position, self.settings.wait_s)
+
+
+def corrections_in(found: Seen) -> tuple[Correction, ...]:
+    """Return the corrections on a record as it was, in the order in which they were recorded."""
+    return tuple(corrections_of(_folded(found)))
+
+
+def _folded(found: Seen) -> Folded:
+    """Return a past record as projections are given one."""
+    counted = found.counted
+    pages = [n for n, e in enumerate(counted, 1) if isinstance(e.event, PageImported)]
+    before = None
+    if pages and pages[-1] < len(counted):
+        imported = selection.folded(e.event for e in counted[: pages[-1]])
+        before = public_view.document(imported, found.in_force)
+    return Folded(
+        record_id=found.record_id,
+        entries=tuple(Logged(e.position, e.recorded_at, e.event) for e in counted),
+        document=found.document,
+        in_force=found.in_force,
+        as_imported=before,
+    )
 
 
 def _open_views(settings: Settings) -> Views:

@@ -17,7 +17,7 @@ KINDS: list[type[Event]] = list(get_args(AnyEvent))
 
 def told_time(kind: type[Event]) -> list[str]:
     """Return the members of an event that hold a day or a moment."""
-    shapes = kind.model_json_schema(mode="serialization")["properties"].items()
+    shapes = kind.model_json_schema()["properties"].items()
     times = {"date", "date-time"}
     return [
         name
