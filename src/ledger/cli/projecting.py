@@ -59,6 +59,7 @@ def project(
         if metrics_port is not None:
             _serve_metrics(opened, metrics_host, metrics_port)
         opened.projector.start(yielding=0.0)
+        opened.log.start(yielding=0.0)
         console.say(f"Keeping the views of {settings.database_shown} up to date (Ctrl-C stops it)")
         threading.Event().wait()
 

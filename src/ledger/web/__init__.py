@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope, Send
 from ledger import __version__, errors
 from ledger.commands import Attach
 from ledger.metrics import Metrics
+from ledger.settings import ProjectorPlace
 from ledger.web import appends, operations, pages, problems, reads, routes, status, urls
 from ledger.web.direct import Direct
 from ledger.web.guarded import Guarded
@@ -55,6 +56,7 @@ def create_app(service: Service) -> FastAPI:
         # Opening and closing wait for files and threads, which is nothing for the event loop.
         await asyncio.to_thread(service.__enter__)
         try:
+            service.log.start(working=service.settings.projector is ProjectorPlace.INSIDE)
             async with service.store.reading_here():
                 yield
         finally:
