@@ -124,6 +124,8 @@ class Engine(Application[str]):
         self.store = store
         self.view = view
         self.keys = Keys(store, self._events)
+        self.may_append: Callable[[], None] = lambda: None
+        """Refuses while nothing at all may be appended; whoever knows of a reason sets it."""
         self._latest = datetime.min.replace(tzinfo=UTC)
         """The latest moment that the log is known to have recorded."""
         self._arrivals: Arrivals[Receipt] | None = None
@@ -286,6 +288,7 @@ class Engine(Application[str]):
 
     async def _commit(self, append: Append) -> Receipt:
         """Hand an append to the store; a caller that goes away does not take the append with it."""
+        self.may_append()
         try:
             receipt = await self._here().wait_for(self.store.append(append))
         except QueueFull as full:
