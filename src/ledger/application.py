@@ -5,17 +5,20 @@ It asks the pure rules and hands what they decide to the engine room; it must ne
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Final, Literal
 
-from ledger import actors, errors, evaluation, governance, rules
+from ledger import actors, codec, erasure, errors, evaluation, governance, rules
 from ledger.commands import (
     AssessReview,
     Attach,
     Correct,
     CountClaims,
+    Erase,
     Evaluate,
     Register,
     Resubmit,
@@ -29,6 +32,7 @@ from ledger.store import (
     Append,
     Artifact,
     Document,
+    Erasure,
     GuardConflict,
     Receipt,
     Reservation,
@@ -141,6 +145,33 @@ class Ledger(Engine):
                     self._held.pop(record.record_id, None)
         raise errors.Overloaded
 
+    async def erase(self, position: int, command: Erase, request: Request) -> Receipt:
+        """Erase texts from a record's event; refuses EventUnknown, NotErasable, NothingToErase.
+
+        The record is folded anew without them, and everything happens in one transaction.
+        """
+        record_id = await self._erasable(position)
+
+        async def attempt() -> Receipt:
+            held = await self._hold(record_id, request.expected)
+            rows = [
+                erasure.Row(row.position, row.originator_version, row.topic, row.state)
+                for row in await self.store.stream(record_id)
+            ]
+            if len(rows) != held.record.version:
+                raise errors.StaleVersion(version=len(rows))
+            fact, body = erasure.erase(held.record, rows, position, command, self._asked(request))
+            left = (replace(r, body=body) if r.position == position else r for r in rows)
+            events = (codec.decode(record_id, r.version, r.topic, r.body) for r in left)
+            try:
+                besides = Besides(erasure=Erasure(position, body))
+                return await self._write(self._folded(events), (fact,), request, besides)
+            except VersionConflict as conflict:
+                self._held.pop(record_id, None)
+                raise errors.StaleVersion from conflict
+
+        return await self._once(request, attempt)
+
     async def import_stated(self, events: Sequence[Event], source: str) -> Receipt:
         """Append the facts that one source states; refuses SourceAlreadyImported and DoiTaken."""
         first = events[0]
@@ -211,6 +242,15 @@ class Ledger(Engine):
         if not record_id:
             raise errors.RecordUnknown
         return record_id
+
+    async def _erasable(self, position: int) -> str:
+        """Return the record whose event stands at a position; refuses what holds no texts."""
+        reading = self.store.rows(after=position - 1, upto=position, page=1)
+        row = await asyncio.to_thread(next, reading, None)
+        if row is None:
+            raise errors.EventUnknown
+        erasure.demand_texts(row.topic)
+        return row.originator_id
 
     async def _successors(self, by: str, until: str) -> list[ResearchRecord]:
         chain: list[ResearchRecord] = []

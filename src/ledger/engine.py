@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, cast
@@ -18,7 +18,7 @@ from eventsourcing.persistence import ApplicationRecorder, Mapper, StoredEvent
 
 from ledger import actors, codec, errors, governance, rules
 from ledger.arrivals import Arrivals
-from ledger.events import Event, RecordSubmitted
+from ledger.events import Event, PayloadErased, RecordSubmitted
 from ledger.in_force import Activation, InForce
 from ledger.keys import Keys
 from ledger.record import ResearchRecord, evolve, project
@@ -26,6 +26,7 @@ from ledger.store import (
     Append,
     Artifact,
     Document,
+    Erasure,
     GuardConflict,
     IdempotencyKey,
     KeyConflict,
@@ -104,11 +105,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Besides:
-    """What an append holds besides its events: names it takes, streams it rests on, bytes."""
+    """What an append holds besides its events: names, streams it rests on, bytes, an erasure."""
 
     reservations: tuple[Reservation, ...] = ()
     guards: tuple[tuple[str, int], ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    erasure: Erasure | None = None
 
 
 NOTHING_BESIDES: Final = Besides()
@@ -189,17 +191,25 @@ class Engine(Application[str]):
         """Return the record at its newest version, from memory when that is the version named."""
         held = self._held.get(record_id)
         if held is None or version is None or held.record.version != version:
-            record, page = (held.record, held.page) if held else (None, None)
-            for event in await self._events(record_id, record.version if record else 0):
-                if record is None and not isinstance(event, RecordSubmitted):
-                    raise errors.RecordUnknown
-                record, page = evolve(record, event), self.view.evolve(page, event)
-            if record is None:
-                raise errors.RecordUnknown
-            held = self._keep(Held(record, page))
+            events = await self._events(record_id, held.record.version if held else 0)
+            if held is not None and any(isinstance(event, PayloadErased) for event in events):
+                # What is held may be what was erased.
+                held, events = None, await self._events(record_id)
+            held = self._keep(self._folded(events, held))
         if version is not None and held.record.version != version:
             raise errors.StaleVersion(version=held.record.version)
         return held
+
+    def _folded(self, events: Iterable[Event], held: Held | None = None) -> Held:
+        """Return what a record's events make of what is held; refuses RecordUnknown for none."""
+        record, page = (held.record, held.page) if held else (None, None)
+        for event in events:
+            if record is None and not isinstance(event, RecordSubmitted):
+                raise errors.RecordUnknown
+            record, page = evolve(record, event), self.view.evolve(page, event)
+        if record is None:
+            raise errors.RecordUnknown
+        return Held(record, page)
 
     def _keep(self, held: Held) -> Held:
         self._held[held.record.record_id] = held
@@ -270,6 +280,7 @@ class Engine(Application[str]):
                 guards=((governance.STREAM, in_force.version), *_guarding(holder), *besides.guards),
                 idempotency=request.idempotency,
                 artifacts=besides.artifacts,
+                erasure=besides.erasure,
             )
             try:
                 receipt = await self._commit(append)

@@ -136,6 +136,13 @@ def erase(
     return fact, redacted
 
 
+def demand_texts(topic: str) -> None:
+    """Refuse NotErasable for a type of event that holds no text which may be erased."""
+    if topic.rpartition(":")[0] not in TEXTS:
+        message = f"Nothing of {topic} can be erased."
+        raise errors.NotErasable(message, members=[], erasable=[], type=topic)
+
+
 def digest(body: bytes) -> str:
     """Return the SHA-256 of a body in the ledger's form."""
     return "sha256:" + hashlib.sha256(body).hexdigest()

@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 
 from ledger import governance
 from ledger.codec import decode
-from ledger.events import LedgerEvent, PageImported
+from ledger.events import LedgerEvent, PageImported, PayloadErased
 from ledger.in_force import InForce
 from ledger.store import FactRow, LogRow, Store
 from projections import public_view
@@ -149,9 +149,11 @@ class Histories:
         if history is not None:
             self._events -= len(history.entries)
         have = len(history.entries) if history else 0
-        if history is None or have > version or have + 1 < rows[0].originator_version:
+        erased = any(row.topic.rpartition(":")[0] == PayloadErased.TYPE for row in rows)
+        if history is None or erased or have > version or have + 1 < rows[0].originator_version:
             history, have = History(), 0
-        if have + 1 < rows[0].originator_version:
+        # What was read before an erasure may still hold what was erased, and so may these rows.
+        if erased or have + 1 < rows[0].originator_version:
             rows = [r for r in self._reader.stream(record_id) if r.originator_version <= version]
         for row in rows:
             if row.originator_version > have:
