@@ -37,6 +37,8 @@ LOCKS = ROOT / "requirements"
 STAMP = "installed.json"
 PYTHON_MIN = (3, 11)
 STARTUP_S_MAX = 60
+CORES_MAX = 4
+"""Of how many cores tests make use: each has servers of its own, which want memory."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_PACKAGES = ("chromium", "fonts-dejavu-core")
@@ -318,11 +320,12 @@ def counts(report: Path) -> dict[str, int]:
 
 
 def pytest(command: list[str | Path], *, cwd: Path, env: dict[str, str]) -> dict[str, int]:
-    """Run pytest with its output in sight; stop the run unless every test passed."""
+    """Run pytest on every core with its output in sight; stop unless every test passed."""
+    cores = str(max(2, min(CORES_MAX, os.cpu_count() or 1)))
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         code = subprocess.run(
-            [*command, f"--junit-xml={report}"], cwd=cwd, env=env, check=False
+            [*command, "-n", cores, "--dist=worksteal", f"--junit-xml={report}"], cwd=cwd, env=env, check=False
         ).returncode
         tally = counts(report) if report.exists() else {}
     if code != 0:
