@@ -325,7 +325,10 @@ def pytest(command: list[str | Path], *, cwd: Path, env: dict[str, str]) -> dict
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         code = subprocess.run(
-            [*command, "-n", cores, "--dist=worksteal", f"--junit-xml={report}"], cwd=cwd, env=env, check=False
+            [*command, "-n", cores, "--dist=worksteal", f"--junit-xml={report}"],
+            cwd=cwd,
+            env=env,
+            check=False,
         ).returncode
         tally = counts(report) if report.exists() else {}
     if code != 0:
