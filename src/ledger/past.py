@@ -88,12 +88,13 @@ def asked(given: Mapping[str, str]) -> Asked | None:
         raise errors.InvalidParameter(message, parameter="version")
     return Asked(
         None if version is None else int(version),
-        _cut(given, "recorded_at"),
-        _cut(given, "as_of"),
+        cut(given, "recorded_at"),
+        cut(given, "as_of"),
     )
 
 
-def _cut(given: Mapping[str, str], name: str) -> Cut | None:
+def cut(given: Mapping[str, str], name: str) -> Cut | None:
+    """Return the moment or day that a parameter gives, None without it; refuses any other text."""
     text = given.get(name)
     if text is None:
         return None
@@ -179,17 +180,20 @@ def seen(store: Store, fold: Fold, record_id: str, question: Asked) -> Seen:
     MomentsContradict.
     """
     # First, so that whatever was recorded before the last event is in the rows that follow.
-    latest = _latest(store)
+    present = latest(store)
     rows = store.rows_of(record_id)
     if not rows or rows[0].topic.rpartition(":")[0] != RecordSubmitted.TYPE:
         raise errors.RecordUnknown
-    _not_future(question, max(now(), latest, rows[-1].recorded_at))
+    not_future(
+        {"recorded_at": question.recorded_at, "as_of": question.as_of},
+        max(present, rows[-1].recorded_at),
+    )
     until = _known_until(rows, question)
     known_rows = [row for row in rows if until(row)]
     governing = [row for row in store.rows_of(governance.STREAM) if until(row)]
     known = _entries(known_rows, question.as_of)
     if not known[0].counts:
-        raise _too_early(errors.NotYetInEffect, question.as_of, "in effect", known[0].effective)
+        raise too_early(errors.NotYetInEffect, question.as_of, "in effect", known[0].effective)
     in_force = InForce()
     for entry in _entries(governing, question.as_of):
         if entry.counts:
@@ -201,19 +205,22 @@ def seen(store: Store, fold: Fold, record_id: str, question: Asked) -> Seen:
         known=known,
         in_force=in_force,
         body=fold.body(page, in_force),
-        settled=_settled(question, latest),
+        settled=_settled(question, present),
     )
 
 
-def _latest(store: Store) -> datetime:
+def latest(store: Store) -> datetime:
+    """Return when the last event of the log was recorded; long ago for an empty log."""
     head = store.head()
     rows = list(store.rows(head - 1, head, 1)) if head else []
     return rows[0].recorded_at if rows else datetime.min.replace(tzinfo=UTC)
 
 
-def _not_future(question: Asked, present: datetime) -> None:
-    for name, cut in (("recorded_at", question.recorded_at), ("as_of", question.as_of)):
-        if cut is not None and cut.begin > present + CLOCK_SKEW:
+def not_future(cuts: Mapping[str, Cut | None], recorded: datetime) -> None:
+    """Refuse MomentInFuture for what begins after now and after what was recorded last."""
+    present = max(now(), recorded)
+    for name, moment in cuts.items():
+        if moment is not None and moment.begin > present + CLOCK_SKEW:
             message = f"{name} lies in the future: it is {moment_text(present)} now."
             raise errors.MomentInFuture(message, parameter=name, now=moment_text(present))
 
@@ -222,7 +229,7 @@ def _known_until(rows: Sequence[FactRow], question: Asked) -> Callable[[FactRow]
     """Return whether a row of the log was known; ``rows`` are all of the record."""
     cut, version = question.recorded_at, question.version
     if cut is not None and rows[0].recorded_at > cut.end:
-        raise _too_early(errors.NotYetRecorded, cut, "recorded", rows[0].recorded_at)
+        raise too_early(errors.NotYetRecorded, cut, "recorded", rows[0].recorded_at)
     if version is not None and version > len(rows):
         message = f"The record has {len(rows)} versions, and no version {version}."
         raise errors.VersionUnknown(message, last=len(rows))
@@ -238,9 +245,10 @@ def _known_until(rows: Sequence[FactRow], question: Asked) -> Callable[[FactRow]
     return lambda _row: True
 
 
-def _too_early(
+def too_early(
     kind: type[errors.NotFound], cut: Cut | None, word: str, first: datetime
 ) -> errors.NotFound:
+    """Return the refusal of a moment before the first event of a record."""
     asked_text = cut.text if cut else "that moment"
     message = (
         f"Nothing of the record was {word} at {asked_text} yet: the first of it is of "
