@@ -80,6 +80,7 @@ DIMENSIONS: Final = {
 FLAGSHIP_SCORE: Final = Decimal("8.5")
 FLAGSHIP_CLAIMS: Final = 5
 DOI_SCORE: Final = Decimal("7.5")
+DOI_CLAIMS: Final = 1
 PUBLIC_SCORE: Final = Decimal("6.5")
 PUBLIC_CLAIMS: Final = 5
 QUARANTINE_SCORE: Final = Decimal(5)
@@ -151,7 +152,7 @@ def _v1_tier(score: Decimal | None, claims: int, reproducibility: Grade) -> tupl
                 "reach the flagship bar."
             ),
         )
-    if score >= DOI_SCORE and claims >= 1:
+    if score >= DOI_SCORE and claims >= DOI_CLAIMS:
         return Tier.DOI_GRADE, f"The review score {score} and {claims} claims reach the DOI bar."
     return Tier.WATCHLIST, f"The review score {score} with {claims} claims is below the DOI bar."
 
@@ -198,7 +199,7 @@ def _v2_tier(  # noqa: PLR0911 - one return a rung
                 "reproduction reach the flagship bar."
             ),
         )
-    if score >= DOI_SCORE and claims >= 1:
+    if score >= DOI_SCORE and claims >= DOI_CLAIMS:
         return (
             Tier.DOI_GRADE,
             f"The review score {score} and {claims} verified claims reach the DOI bar.",

@@ -194,6 +194,12 @@ class MomentsContradict(RuleBroken):
     code = "moments-contradict"
 
 
+class ContractNotApplicable(NotFound):
+    """The record has no document under this contract."""
+
+    code = "contract-not-applicable"
+
+
 class ArtifactUnknown(NotFound):
     """No public artifact has this digest."""
 

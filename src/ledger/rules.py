@@ -50,15 +50,23 @@ RESERVED_WORDS: Final = frozenset(
     {
         ARTIFACTS,
         "claims",
+        "correction-record.json",
         "corrections",
         "evaluations",
         "findings",
         "gate-evaluations",
+        "gate-verdict.json",
         "history",
+        "manifest.json",
+        "math-result.json",
+        "quality-dimensions.json",
+        "quality-tiers.json",
         "registrations",
         "reviews",
+        "source-provenance.json",
         "submissions",
         "supersession",
+        "verification-levels.json",
     }
 )
 """What follows a record's name in the addresses of its parts; no DOI may end in one."""
@@ -264,7 +272,8 @@ def _changes_fit(record: ResearchRecord, command: Correct, asked: Asked) -> None
         try:
             facts = facts.corrected(field, change.to)
         except ValidationError as misfit:
-            message = f"The new value does not fit the field {field.value}."
+            why = str(misfit.errors()[0]["msg"]).removeprefix("Value error, ")
+            message = f"The new value does not fit the field {field.value}: {why}."
             raise errors.CorrectionDoesNotFit(message, field=field.value) from misfit
     if PublicField.SUBMITTED_ON in seen:
         _submission_day_fits(record, command, facts.submitted_on, asked)

@@ -305,5 +305,6 @@ def test_a_header_that_is_meant_once_is_taken_once(ledger: Api, name: str) -> No
 
 def test_every_word_that_follows_a_name_is_kept_from_dois() -> None:
     patterns = [value for value in vars(urls).values() if isinstance(value, str)]
+    patterns += urls.DOCUMENTS.values()
     parts = {p.removeprefix(f"{urls.RECORD}/") for p in patterns if p.startswith(urls.RECORD + "/")}
     assert {part.partition("/")[0] for part in parts} == RESERVED_WORDS

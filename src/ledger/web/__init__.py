@@ -27,7 +27,17 @@ from ledger import __version__, errors
 from ledger.commands import Attach
 from ledger.metrics import Metrics
 from ledger.settings import ProjectorPlace
-from ledger.web import appends, operations, pages, problems, reads, routes, status, urls
+from ledger.web import (
+    appends,
+    documents,
+    operations,
+    pages,
+    problems,
+    reads,
+    routes,
+    status,
+    urls,
+)
 from ledger.web.direct import Direct
 from ledger.web.guarded import Guarded
 from projections.views import ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUnavailable
@@ -73,10 +83,19 @@ def create_app(service: Service) -> FastAPI:
     )
     service.observe = metrics = Metrics(__version__)
     app.state.service = service
-    api = (appends.router(service), reads.router(service), status.router(service))
+    api = (
+        appends.router(service),
+        documents.router(service),
+        reads.router(service),
+        status.router(service),
+    )
     for router in api:
         app.include_router(router)
-    plain = [*operations.router(service, metrics), *_plain(api)]
+    plain = [
+        *operations.router(service, metrics),
+        *documents.schema_routes(service),
+        *_plain(api),
+    ]
     app.router.routes[:0] = plain
     pages.include(app)
     failed = _refuse_well(app, metrics)
@@ -181,6 +200,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             **components.get("schemas", {}),
             **schemas["$defs"],
             **answers["$defs"],
+            **documents.components(),
             "Problem": problems.PROBLEM_SCHEMA,
         }
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

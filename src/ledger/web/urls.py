@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from ledger.vocabulary import HANDLE_PREFIX
+from projections.contracts import CONTRACTS
 
 # A record is named by its id, its handle (with or without prefix) or its DOI, which holds slashes:
 # so every name is a path, and the longer patterns must be registered before the shorter ones.
@@ -26,6 +27,8 @@ ABOUT_PAGE: Final = "/about"
 STATIC: Final = "/static"
 PROBLEMS: Final = "/problems"
 PROBLEM: Final = "/problems/{code}"
+SCHEMAS: Final = "/schemas"
+SCHEMA: Final = "/schemas/{name}"
 
 # ---------------------------------------------------------------- the API
 
@@ -43,6 +46,10 @@ REVIEWS: Final = f"{RECORD}/reviews"
 CLAIMS: Final = f"{RECORD}/claims"
 SUPERSESSION: Final = f"{RECORD}/supersession"
 ARTIFACT: Final = f"{ARTIFACTS}/{{digest}}"
+DOCUMENTS: Final = {name: f"{RECORD}/{each.file}" for name, each in CONTRACTS.items()}
+"""The documents of a record under the public contracts, by the contract's name."""
+
+ERASURE: Final = "/v1/events/{position}/erase"
 CORRECTIONS: Final = "/v1/corrections"
 FINDINGS: Final = "/v1/findings"
 STATUS: Final = "/v1/status"
@@ -128,6 +135,21 @@ def record_corrections(id_: str) -> str:
 def evaluations(id_: str) -> str:
     """Return the address of a record's evaluations."""
     return filled(EVALUATIONS, id_)
+
+
+def record_findings(id_: str) -> str:
+    """Return the address of the findings on a record."""
+    return filled(RECORD_FINDINGS, id_)
+
+
+def document(contract: str, id_: str) -> str:
+    """Return the address of a record's document under a contract, by the contract's name."""
+    return filled(DOCUMENTS[contract], id_)
+
+
+def schema(contract: str) -> str:
+    """Return the address of a contract's schema."""
+    return SCHEMA.replace("{name}", quote(contract, safe=""))
 
 
 def artifact(id_: str, digest: str) -> str:
