@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -28,7 +28,6 @@ from ledger.store import FactRow, Store
 from ledger.vocabulary import Day, Moment, moment_text, now
 
 VERSION_MAX: Final = 2**53
-_MICROSECOND: Final = timedelta(microseconds=1)
 _WHOLE: Final = re.compile(r"[0-9]{1,16}\Z")
 _DAY: Final = TypeAdapter[date](Day)
 _MOMENT: Final = TypeAdapter[datetime](Moment)
@@ -109,8 +108,8 @@ def cut(given: Mapping[str, str], name: str) -> Cut | None:
             "2026-07-02, which stands for its end in UTC."
         )
         raise errors.InvalidParameter(message, parameter=name) from misfit
-    begin = datetime.combine(day, time.min, UTC)
-    return Cut(day.isoformat(), begin, begin + timedelta(days=1) - _MICROSECOND)
+    first, last = (datetime.combine(day, edge, UTC) for edge in (time.min, time.max))
+    return Cut(day.isoformat(), first, last)
 
 
 @dataclass(frozen=True, slots=True)

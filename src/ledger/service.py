@@ -132,6 +132,10 @@ class Service:
         """Return the contradictions that today's rules find on a record as it was."""
         return await asyncio.to_thread(lambda: tuple(examined(_folded(found))))
 
+    async def corrections_in(self, found: Seen) -> tuple[Correction, ...]:
+        """Return the corrections on a record as it was, in the order of the log."""
+        return await asyncio.to_thread(lambda: tuple(corrections_of(_folded(found))))
+
     async def history(self, record_id: str) -> list[dict[str, Any]]:
         """Return a record's events in order, each with its place in the log."""
         return [
@@ -160,11 +164,6 @@ class Service:
             return False
         names = [view] if view else [projection.NAME for projection in ASYNCHRONOUS]
         return await self.projector.reached(names, position, self.settings.wait_s)
-
-
-def corrections_in(found: Seen) -> tuple[Correction, ...]:
-    """Return the corrections on a record as it was, in the order in which they were recorded."""
-    return tuple(corrections_of(_folded(found)))
 
 
 def _folded(found: Seen) -> Folded:

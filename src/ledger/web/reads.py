@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, Response
 
 from ledger import errors
 from ledger.vocabulary import moment_text
-from ledger.web import choice, problems, requests, urls
+from ledger.web import choice, memento, problems, requests, urls
 from ledger.web.audit import HISTORY_LIMIT_MAX, Audit
 from projections import catalogue, corrections, findings
 from projections.catalogue import Catalogue
@@ -37,6 +37,8 @@ WAIT_POSITION: Final = "ledger-position"
 JSON: Final = "application/json"
 NO_CACHE: Final = "no-cache"
 
+Refusals = tuple[type[errors.Refusal], ...]
+
 _FILTERS: Final = ("status", "tier", "level", "kind", "publisher", "state", "standing", "basis")
 
 
@@ -48,7 +50,7 @@ class Read:
     name: str
     act: Callable[[Request], Awaitable[Response]]
     query: dict[str, str]
-    refusals: tuple[type[errors.Refusal], ...]
+    refusals: Refusals
 
 
 def _table(reads: _Reads) -> tuple[Read, ...]:
@@ -60,6 +62,9 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
     late = (*bad, errors.ProjectionBehind)
     named = (*bad, errors.RecordUnknown)
     lists = (*named, errors.ProjectionBehind)
+    past: Refusals = (*named, *memento.REFUSALS)
+    past_lists: Refusals = (*lists, *memento.REFUSALS)
+    axes = {name: "integer" if name == "version" else "string" for name in memento.AXES}
     return (
         Read(urls.RECORDS, "list-records", reads.listing, {"q": "string"} | filters | page, late),
         Read(
@@ -71,9 +76,21 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
         ),
         Read(urls.FINDINGS, "list-findings", reads.findings, {"rule": "array"} | page, late),
         Read(urls.HISTORY, "history", Audit(reads.service).history, since, named),
-        Read(urls.RECORD_CORRECTIONS, "corrections-of-record", reads.corrections_of, {}, lists),
-        Read(urls.RECORD_FINDINGS, "findings-of-record", reads.findings_of, {}, lists),
-        Read(urls.EVALUATIONS, "evaluations-of-record", reads.evaluations_of, {}, named),
+        Read(
+            urls.RECORD_CORRECTIONS,
+            "corrections-of-record",
+            reads.corrections_of,
+            axes,
+            past_lists,
+        ),
+        Read(
+            urls.RECORD_FINDINGS,
+            "findings-of-record",
+            reads.findings_of,
+            axes,
+            past_lists,
+        ),
+        Read(urls.EVALUATIONS, "evaluations-of-record", reads.evaluations_of, axes, past),
         Read(
             urls.ARTIFACT,
             "artifact",
@@ -81,7 +98,7 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
             {},
             (*named, errors.ArtifactUnknown),
         ),
-        Read(urls.RECORD, "current-view", reads.record, {}, named),
+        Read(urls.RECORD, "current-view", reads.record, axes, past),
     )
 
 
@@ -97,21 +114,23 @@ def router(service: Service) -> APIRouter:
             summary=(read.act.__doc__ or "").strip().splitlines()[0],
             tags=["reads"],
             response_class=Response,
-            responses=_documented(read.name, read.refusals),
+            responses=_documented(read),
             openapi_extra={"parameters": _parameters(read)},
         )
     return routes
 
 
-def _documented(name: str, refusals: tuple[type[errors.Refusal], ...]) -> dict[int | str, Any]:
-    media_type = "application/octet-stream" if name == "artifact" else JSON
-    content = {media_type: {"schema": {} if name == "artifact" else {"type": "object"}}}
+def _documented(read: Read) -> dict[int | str, Any]:
+    media_type = "application/octet-stream" if read.name == "artifact" else JSON
+    content = {media_type: {"schema": {} if read.name == "artifact" else {"type": "object"}}}
+    past = memento.AXES.keys() <= read.query.keys()
+    moment = "As of the moment that is asked for, or of now." if past else "As of now."
     ok: dict[int | str, Any] = {
-        HTTPStatus.OK: {"description": "As of now.", "content": content},
+        HTTPStatus.OK: {"description": moment, "content": content},
     }
-    if name == "current-view":
-        ok[HTTPStatus.NOT_MODIFIED] = {"description": "You have the current view."}
-    return {**ok, **problems.documented((*refusals, errors.StoreUnavailable))}
+    if past:
+        ok[HTTPStatus.NOT_MODIFIED] = {"description": "You have this view."}
+    return {**ok, **problems.documented((*read.refusals, errors.StoreUnavailable))}
 
 
 def _parameters(read: Read) -> list[dict[str, Any]]:
@@ -129,7 +148,8 @@ def _parameter(name: str, kind: str, highest: int) -> dict[str, Any]:
         schema |= {"minimum": 0 if name == "after" else 1}
         if name == "limit":
             schema["maximum"] = highest
-    return {"name": name, "in": "query", "required": False, "schema": schema}
+    described = {"description": memento.AXES[name]} if name in memento.AXES else {}
+    return {"name": name, "in": "query", "required": False, "schema": schema, **described}
 
 
 class _Reads:
@@ -139,8 +159,9 @@ class _Reads:
         self.service = service
 
     async def record(self, request: Request) -> Response:
-        """Return the current public view of a record, by id, handle or DOI."""
-        requests.query(request, {})
+        """Return the public view of a record, by id, handle or DOI, now or as it was."""
+        if seen := await memento.found(self.service, request):
+            return memento.view(request, seen)
         stored = await self._document(request)
         tag = etag(stored)
         headers = {
@@ -155,14 +176,19 @@ class _Reads:
 
     async def evaluations_of(self, request: Request) -> Response:
         """Return every gate evaluation of a record, in order, with the state of each."""
-        requests.query(request, {})
+        if seen := await memento.found(self.service, request):
+            was = seen.document
+            members = {"verdict": was["verdict"], "items": was["evaluations"]}
+            return memento.part(request, seen, members)
         stored = await self._document(request)
         view = json.loads(stored.body)
         return _json({"verdict": view["verdict"], "items": view["evaluations"]})
 
     async def corrections_of(self, request: Request) -> Response:
         """Return a record's correction history, oldest first."""
-        requests.query(request, {})
+        if seen := await memento.found(self.service, request):
+            rows = await self.service.corrections_in(seen)
+            return memento.part(request, seen, {"items": [*map(asdict, rows)]})
         record_id = await self._record_id(request)
         await self._caught_up(request, Corrections.NAME)
         rows = self.service.corrections.of(record_id)
@@ -170,7 +196,9 @@ class _Reads:
 
     async def findings_of(self, request: Request) -> Response:
         """Return the contradictions that the rules find on a record."""
-        requests.query(request, {})
+        if seen := await memento.found(self.service, request):
+            rows = await self.service.findings_in(seen)
+            return memento.part(request, seen, {"items": [*map(asdict, rows)]})
         record_id = await self._record_id(request)
         await self._caught_up(request, Findings.NAME)
         rows = self.service.findings.of(record_id)

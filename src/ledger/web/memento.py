@@ -1,0 +1,108 @@
+"""How is the past asked for over HTTP?  By ``version``, ``recorded_at`` and ``as_of``.
+
+Every answer says what it is a view of; what is settled is sent as a memento (RFC 7089).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ledger import errors, past
+from ledger.vocabulary import moment_text
+from ledger.web import requests, urls
+
+if TYPE_CHECKING:
+    from ledger.past import Asked, Seen
+    from ledger.service import Service
+
+AXES: Final = {
+    "version": "The version of the record that was shown.",
+    "recorded_at": "A recorded moment, or a day for its end in UTC: what was shown then.",
+    "as_of": "An effective moment, or a day for its end in UTC: what was in effect then, by what "
+    "is known now, or was known at `version` or `recorded_at`.",
+}
+"""The parameters that ask for the past, and what each means."""
+
+REFUSALS: Final[tuple[type[errors.Refusal], ...]] = (
+    errors.VersionUnknown,
+    errors.NotYetRecorded,
+    errors.NotYetInEffect,
+    errors.MomentInFuture,
+    errors.MomentsContradict,
+)
+SETTLED: Final = "public, max-age=86400, immutable"
+"""A day: what is settled changes only when texts are erased, and that must reach every cache."""
+
+NO_CACHE: Final = "no-cache"
+
+
+def asked(given: Mapping[str, list[str]]) -> Asked | None:
+    """Return the past moment that query parameters ask for, None for the present."""
+    return past.asked({name: given[name][0] for name in AXES if name in given})
+
+
+async def found(service: Service, request: Request) -> Seen | None:
+    """Return a record at the past moment that a request asks for, None when it asks for now.
+
+    It takes no other query parameters.
+    """
+    question = asked(requests.query(request, dict.fromkeys(AXES, False)))
+    return await service.past(request.path_params["address"], question) if question else None
+
+
+def view(request: Request, seen: Seen) -> Response:
+    """Return the answer with the public document as it was, its place and moment in front."""
+    place = {
+        "position": seen.last.position,
+        "recorded_at": moment_text(seen.last.recorded_at),
+        "past": seen.told,
+    }
+    return answer(request, seen, _json(place)[:-1] + b"," + seen.body[1:])
+
+
+def part(request: Request, seen: Seen, members: Mapping[str, Any]) -> Response:
+    """Return the answer with a part of a record as it was."""
+    return answer(request, seen, _json({"past": seen.told, **members}))
+
+
+def answer(
+    request: Request, seen: Seen, body: bytes, media_type: str = "application/json"
+) -> Response:
+    """Return bytes that say what was, or 304 when the reader has them."""
+    sent = headers(seen, body)
+    held = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    if sent["ETag"] in held:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=sent)
+    return Response(body, media_type=media_type, headers=sent)
+
+
+def headers(seen: Seen, body: bytes) -> dict[str, str]:
+    """Return the headers of an answer about the past.
+
+    The ETag names the last version that was known, as that of the current view does.
+    """
+    page = urls.with_query(urls.record_page(seen.record_id), seen.asked.parameters)
+    sent = {
+        "ETag": f'"{seen.version}.{hashlib.blake2b(body, digest_size=6).hexdigest()}"',
+        "Ledger-Position": str(seen.last.position),
+        "Cache-Control": SETTLED if seen.settled else NO_CACHE,
+        "Link": f'<{urls.record(seen.record_id)}>; rel="original latest-version", '
+        f'<{page}>; rel="alternate"; type="text/html"',
+    }
+    if seen.settled:
+        cut = seen.asked.recorded_at
+        moment = cut.end if cut else seen.last.recorded_at
+        sent["Memento-Datetime"] = format_datetime(moment, usegmt=True)
+    return sent
+
+
+def _json(members: Mapping[str, Any]) -> bytes:
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
