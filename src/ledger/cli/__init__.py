@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from ledger import __version__
-from ledger.cli import console, governing, intake, projecting, reading, running
+from ledger.cli import archiving, console, governing, intake, projecting, reading, running
 
 EPILOG: Final = (
     "Exit codes: 0 done; 1 refused, with one sentence and its code on stderr; 2 the command line "
@@ -32,6 +32,8 @@ app.add_typer(intake.app, name="import")
 app.command()(reading.show)
 app.command()(reading.history)
 app.command()(running.rebuild)
+app.command()(archiving.export)
+intake.app.command()(archiving.archive)
 app.add_typer(governing.keys, name="keys")
 app.add_typer(governing.policy, name="policy")
 app.add_typer(governing.gate, name="gate")

@@ -83,6 +83,20 @@ def _once(
             _swap(reader, one, upto, in_force)
 
 
+def write_documents(store: Store) -> None:
+    """Fold the whole log into the documents that appends write, without any other view.
+
+    For a log that was restored: until then it has none.  Raises Poison.
+    """
+    reader, own = Reader(store), list[FactRow]()
+    upto = reader.position()
+    streams = _of_records(reader.streams(upto), own)
+    made = fold(streams, upto, {public_view.NAME: public_view}, reader.in_force(upto))
+    fresh = (one.document for some in made for one in some if one.document is not None)
+    store.replace_documents(public_view.NAME, fresh, upto)
+    store.replace_documents(actors.VIEW, _keys(own), upto)
+
+
 def _filled(
     made: Iterator[list[Made]], fresh: Mapping[str, Fresh], upto: int, progress: Progress
 ) -> Iterator[StoredDocument]:

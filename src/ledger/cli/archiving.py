@@ -1,0 +1,60 @@
+"""How is a whole ledger taken out and brought back?  ``ledger export`` and ``import archive``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger import errors, moving
+from ledger.cli import console, given
+from ledger.worker import Poison
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The archive; made when missing.")],
+) -> None:
+    """Write the log as static files, or bring such an archive up to date."""
+    with console.progress("exporting", 0) as told:
+        report = moving.export_archive(given.settings(), folder, told)
+    manifest = report.manifest
+    console.say(
+        f"Exported {manifest.size} events to {folder}; {report.kept} were there already, "
+        f"{report.copied} artifacts were copied.",
+        f"Root {manifest.root}, {_signed(signed=manifest.signed)} for {manifest.origin}.",
+    )
+    for digest in manifest.artifacts.missing:
+        console.note(f"missing or damaged: {digest}")
+
+
+def archive(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An archive that was exported.")],
+    *,
+    vkey: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="The key that has to have signed it.", show_default=False),
+    ] = None,
+) -> None:
+    """Make a ledger out of an archive, the same to the byte; the database must hold none."""
+    settings = given.settings()
+    try:
+        with console.progress("checking", 0) as told:
+            read, anew = moving.import_archive(settings, folder, vkey, told)
+    except Poison as poison:
+        message = f"An event of the archive fits into no view ({poison})."
+        raise errors.BrokenArchive(message) from poison
+    manifest, name = read.manifest, settings.database_shown
+    if anew:
+        console.say(f"Imported {manifest.size} events into {name}.")
+    else:
+        console.say(f"The ledger {name} held these {manifest.size} events already.")
+    console.say(f"Root {manifest.root}, {_signed(signed=manifest.signed)} for {manifest.origin}.")
+    if manifest.signed and vkey is None:
+        console.note("The archive's own key was used: give --vkey to know who signed it.")
+    for digest in manifest.artifacts.missing:
+        console.note(f"missing from the archive: {digest}")
+
+
+def _signed(*, signed: bool) -> str:
+    return "signed" if signed else "not signed"
