@@ -184,6 +184,7 @@ def test_the_record_page_has_every_section_of_the_original(site: Site) -> None:
         "Findings",
         "As the source page stated it",
         "Timeline",
+        "For programs",
     ]
     assert "2026-07-02T03:48:27.951721+00:00" in text_of(soup, "#verdict")
     assert "stated by the source" in text_of(soup, "#verdict .basis")
@@ -342,8 +343,10 @@ def test_every_address_that_is_named_is_served(site: Site) -> None:
         urls.READYZ,
         urls.METRICS,
         urls.OPENAPI,
+        urls.SCHEMA,
     }
     named = {value for key, value in vars(urls).items() if key.isupper() and str(value)[0] == "/"}
+    named |= {*urls.DOCUMENTS.values()}
     assert {path for path in named - own if path.replace(":path", "") not in described} == set()
 
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -24,6 +24,7 @@ from ledger.web import (
     about_page,
     choice,
     corrections_page,
+    document_rows,
     findings_page,
     index_page,
     problems,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 STATIC_FILES: Final = HERE / "static"
-MACHINE_PATHS: Final = ("/v1/", "/log/", "/healthz", "/readyz", "/metrics")
+MACHINE_PATHS: Final = ("/v1/", "/log/", "/schemas/", "/healthz", "/readyz", "/metrics")
 POSITION_MAX: Final = 2**53
 SEARCH_LENGTH_MAX: Final = 400
 
@@ -76,6 +77,7 @@ def routes() -> list[BaseRoute]:
         Route(urls.ABOUT_PAGE, about),
         Route(urls.PROBLEMS, all_problems),
         Route(urls.PROBLEM, problem),
+        Route(urls.SCHEMAS, all_schemas),
         Mount(urls.STATIC, StaticFiles(directory=STATIC_FILES), name="static"),
     ]
 
@@ -261,6 +263,21 @@ async def all_problems(request: Request) -> Response:
     """Every refusal with its code, status and sentence."""
     kinds = sorted(problems.every_refusal(), key=lambda kind: (problems.status_of(kind), kind.code))
     return _page(request, render("problems.html", kinds=[_problem(kind) for kind in kinds]))
+
+
+async def all_schemas(request: Request) -> Response:
+    """Every public contract with its schema: a page, or JSON for a reader who takes no page."""
+    rows = document_rows.contracts()
+    if wants_html(request):
+        response = _page(request, render("schemas.html", rows=rows))
+    else:
+        items = [
+            {"contract": row.contract, "document": row.file, "schema": row.schema_href}
+            for row in rows
+        ]
+        response = JSONResponse({"items": items}, headers={"Cache-Control": "no-cache"})
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 async def problem(request: Request) -> Response:

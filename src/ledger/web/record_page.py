@@ -8,31 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from ledger.in_force import InForce
 from ledger.vocabulary import Gate
-from ledger.web import evaluation_rows, record_head, source_page, timeline, urls, wording
+from ledger.web import (
+    document_rows,
+    evaluation_rows,
+    record_head,
+    source_page,
+    timeline,
+    urls,
+    wording,
+)
 from ledger.web.fact import Fact, at_moment, counted, on_day
 from ledger.web.record_head import Head, level_text
+from projections.contracts.verdict import DEFINITIONS
 from projections.findings import Finding
 
 Document = Mapping[str, Any]
-
-MEANINGS: Final = {
-    "UNVERIFIED": (
-        "No gate has settled this record. It stands on its sources alone; a score or a number of "
-        "claims cannot make it verified."
-    ),
-    "VERIFIED": (
-        "Gate 2 passed: a formal proof type-checks, or a sealed run reproduced the reported figure "
-        "within the stated tolerance. It says nothing about claims that were not run."
-    ),
-    "FALSIFIED": (
-        "A gate failed: the claim that was tested did not hold in that test. The evidence is in "
-        "the table below, dissent included."
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +117,7 @@ class RecordPage:
     findings: tuple[Finding, ...]
     artifacts: tuple[ArtifactRow, ...]
     source: source_page.SourcePage | None
+    documents: tuple[document_rows.DocumentRow, ...]
     timeline: tuple[timeline.Entry, ...]
 
 
@@ -146,6 +141,7 @@ def build(given: Given) -> RecordPage:
         findings=tuple(given.findings),
         artifacts=tuple(_artifact(each, document["record_id"]) for each in document["artifacts"]),
         source=source_page.build(source) if source else None,
+        documents=document_rows.rows(document),
         timeline=timeline.entries(given.history),
     )
 
@@ -196,7 +192,7 @@ def _verdict(told: Mapping[str, Any], in_force: InForce) -> VerdictShown:
         ),
         at_moment("Evaluated", told["evaluated_at"], "not evaluated, or moment not stated"),
     )
-    meaning = MEANINGS[told["status"]]
+    meaning = DEFINITIONS[told["status"]]
     return VerdictShown(told["status"], told["label"], told["basis"], facts, meaning, remark)
 
 
