@@ -15,6 +15,7 @@ import pytest
 
 from given_service import RESULTS, SCRIPT, Api, api
 from ledger.vocabulary import PolicyVersion, moment_text, now
+from projections.contracts import CONTRACTS
 
 TITLE = "A small study"
 PAST_HEADERS = ("ETag", "Ledger-Position", "Cache-Control", "Memento-Datetime")
@@ -311,3 +312,37 @@ def test_the_body_is_json_with_the_stored_document_in_it(told: Told) -> None:
     body = json.loads(answer.text)
     assert list(body)[:4] == ["position", "recorded_at", "past", "record_id"]
     assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_every_contract_is_served_as_it_was(told: Told) -> None:
+    for contract in CONTRACTS.values():
+        part = f"/{contract.file}"
+        if told.get(part).status_code == 404:
+            refused(told.get(part, version=4), 404, "contract-not-applicable")
+            continue
+        present = {version: told.get(part, version=version) for version in (4, 6)}
+        for version, answer in present.items():
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["ETag"].startswith(f'"{version}.')
+            assert "Memento-Datetime" in answer.headers
+            links = answer.links
+            assert links["describedby"]["url"].endswith(contract.name)
+            assert links["original latest-version"]["url"] == f"/v1/records/{told.id}{part}"
+        refused(told.get(part, version=7), 404, "version-unknown")
+        refused(told.get(part, as_of="2026-06-30"), 404, "not-yet-in-effect")
+        early = after(told.receipts[0]["recorded_at"], microseconds=-1)
+        refused(told.get(part, recorded_at=early), 404, "not-yet-recorded")
+
+
+def test_a_past_document_says_what_was_said_and_links_its_own_moment(told: Told) -> None:
+    verdicts = {
+        version: told.was("/gate-verdict.json", version=version)["status"] for version in (3, 4, 6)
+    }
+    assert verdicts == {3: "UNVERIFIED", 4: "VERIFIED", 6: "UNVERIFIED"}
+    states = [
+        told.was("/correction-record.json", as_of=day)["correction_state"]
+        for day in ("2026-07-03", "2026-07-04")
+    ]
+    assert states == ["CURRENT", "CORRECTED"]
+    was = told.get("/manifest.json", version=4)
+    assert f"/v1/records/{told.id}/gate-verdict.json?version=4" in was.text

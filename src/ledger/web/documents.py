@@ -20,11 +20,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ledger import errors
-from ledger.web import problems, requests, urls
+from ledger.web import memento, problems, urls
 from ledger.web.links import links, schemas
 from projections.contracts import CONTRACTS, Contract, not_applicable
 
 if TYPE_CHECKING:
+    from ledger.past import Seen
     from ledger.service import Service
 
 JSON: Final = "application/json"
@@ -36,11 +37,12 @@ COMPONENT: Final = "Contract.{model}"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The public view that a document is made of, and the past moment that was asked for."""
+    """The public view that a document is made of, and the past that was asked for, if any."""
 
     view: dict[str, Any]
     position: int
     asked: dict[str, str] = field(default_factory=dict)
+    seen: Seen | None = None
 
 
 def router(service: Service) -> APIRouter:
@@ -57,6 +59,7 @@ def router(service: Service) -> APIRouter:
             tags=["contracts"],
             response_class=Response,
             responses=_documented(contract),
+            openapi_extra={"parameters": [*map(memento.parameter, memento.AXES)]},
         )
     return routes
 
@@ -64,15 +67,16 @@ def router(service: Service) -> APIRouter:
 def _documented(contract: Contract) -> dict[int | str, Any]:
     model = COMPONENT.format(model=contract.model.__name__)
     content = {JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}}}
-    refusals = (
+    refusals: tuple[type[errors.Refusal], ...] = (
         errors.InvalidParameter,
         errors.RecordUnknown,
+        *memento.REFUSALS,
         errors.ContractNotApplicable,
         errors.StoreUnavailable,
     )
     return {
-        HTTPStatus.OK: {"description": "As of now.", "content": content},
-        HTTPStatus.NOT_MODIFIED: {"description": "You have the current document."},
+        HTTPStatus.OK: {"description": memento.DESCRIBED, "content": content},
+        HTTPStatus.NOT_MODIFIED: {"description": "You have this document."},
         **problems.documented(refusals),
     }
 
@@ -106,8 +110,9 @@ class Documents:
         return self.service.settings.base_url
 
     async def shown(self, request: Request) -> Shown:
-        """Return the view that a request asks about; refuses RecordUnknown."""
-        requests.query(request, {})
+        """Return the view that a request asks about, now or as it was; refuses RecordUnknown."""
+        if seen := await memento.found(self.service, request):
+            return Shown(seen.document, seen.last.position, seen.asked.parameters, seen)
         record_id = await self.service.ledger.resolve(request.path_params["address"])
         stored = await self.service.store.document(self.service.view_name, record_id)
         if stored is None:
@@ -127,17 +132,15 @@ def answer(contract: Contract, shown: Shown, base_url: str, request: Request) ->
     """Return a document with its version, schema and page, or 304 to a reader who has it."""
     body = made(contract, shown, base_url)
     named = links(base_url, shown.view, shown.asked)
+    described = f'<{named.schemas[contract.name]}>; rel="describedby"; type="{SCHEMA_JSON}"'
+    if shown.seen is not None:
+        return memento.answer(request, shown.seen, body, described)
     tag = f'"{shown.view["version"]}.{hashlib.blake2b(body, digest_size=6).hexdigest()}"'
     headers = {
         "ETag": tag,
         "Ledger-Position": str(shown.position),
         "Cache-Control": "no-cache",
-        "Link": ", ".join(
-            (
-                f'<{named.schemas[contract.name]}>; rel="describedby"; type="{SCHEMA_JSON}"',
-                f'<{named.page}>; rel="alternate"; type="text/html"',
-            )
-        ),
+        "Link": f'{described}, <{named.page}>; rel="alternate"; type="text/html"',
     }
     if tag in [given.strip() for given in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)

@@ -42,6 +42,21 @@ SETTLED: Final = "public, max-age=86400, immutable"
 """A day: what is settled changes only when texts are erased, and that must reach every cache."""
 
 NO_CACHE: Final = "no-cache"
+DESCRIBED: Final = "As of the moment that is asked for, or of now."
+
+
+def parameter(name: str) -> dict[str, Any]:
+    """Return the description of one of the parameters for OpenAPI."""
+    shape: dict[str, Any] = {"type": "string"}
+    if name == "version":
+        shape = {"type": "integer", "minimum": 1, "maximum": past.VERSION_MAX}
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "schema": shape,
+        "description": AXES[name],
+    }
 
 
 def asked(given: Mapping[str, list[str]]) -> Asked | None:
@@ -73,19 +88,18 @@ def part(request: Request, seen: Seen, members: Mapping[str, Any]) -> Response:
     return answer(request, seen, _json({"past": seen.told, **members}))
 
 
-def answer(
-    request: Request, seen: Seen, body: bytes, media_type: str = "application/json"
-) -> Response:
-    """Return bytes that say what was, or 304 when the reader has them."""
-    sent = headers(seen, body)
+def answer(request: Request, seen: Seen, body: bytes, *links: str) -> Response:
+    """Return JSON that says what was, with further links, or 304 when the reader has it."""
+    sent = headers(seen, body, request.url.path)
+    sent["Link"] = ", ".join((*links, sent["Link"]))
     held = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
     if sent["ETag"] in held:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=sent)
-    return Response(body, media_type=media_type, headers=sent)
+    return Response(body, media_type="application/json", headers=sent)
 
 
-def headers(seen: Seen, body: bytes) -> dict[str, str]:
-    """Return the headers of an answer about the past.
+def headers(seen: Seen, body: bytes, present: str) -> dict[str, str]:
+    """Return the headers of an answer about the past; ``present`` is where to ask about now.
 
     The ETag names the last version that was known, as that of the current view does.
     """
@@ -94,7 +108,7 @@ def headers(seen: Seen, body: bytes) -> dict[str, str]:
         "ETag": f'"{seen.version}.{hashlib.blake2b(body, digest_size=6).hexdigest()}"',
         "Ledger-Position": str(seen.last.position),
         "Cache-Control": SETTLED if seen.settled else NO_CACHE,
-        "Link": f'<{urls.record(seen.record_id)}>; rel="original latest-version", '
+        "Link": f'<{present}>; rel="original latest-version", '
         f'<{page}>; rel="alternate"; type="text/html"',
     }
     if seen.settled:

@@ -64,7 +64,7 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
     lists = (*named, errors.ProjectionBehind)
     past: Refusals = (*named, *memento.REFUSALS)
     past_lists: Refusals = (*lists, *memento.REFUSALS)
-    axes = {name: "integer" if name == "version" else "string" for name in memento.AXES}
+    axes = dict.fromkeys(memento.AXES, "")
     return (
         Read(urls.RECORDS, "list-records", reads.listing, {"q": "string"} | filters | page, late),
         Read(
@@ -124,7 +124,7 @@ def _documented(read: Read) -> dict[int | str, Any]:
     media_type = "application/octet-stream" if read.name == "artifact" else JSON
     content = {media_type: {"schema": {} if read.name == "artifact" else {"type": "object"}}}
     past = memento.AXES.keys() <= read.query.keys()
-    moment = "As of the moment that is asked for, or of now." if past else "As of now."
+    moment = memento.DESCRIBED if past else "As of now."
     ok: dict[int | str, Any] = {
         HTTPStatus.OK: {"description": moment, "content": content},
     }
@@ -139,6 +139,8 @@ def _parameters(read: Read) -> list[dict[str, Any]]:
 
 
 def _parameter(name: str, kind: str, highest: int) -> dict[str, Any]:
+    if name in memento.AXES:
+        return memento.parameter(name)
     schema: dict[str, Any] = {"type": kind}
     if kind == "array":
         schema["items"] = {"type": "string"}
@@ -148,8 +150,7 @@ def _parameter(name: str, kind: str, highest: int) -> dict[str, Any]:
         schema |= {"minimum": 0 if name == "after" else 1}
         if name == "limit":
             schema["maximum"] = highest
-    described = {"description": memento.AXES[name]} if name in memento.AXES else {}
-    return {"name": name, "in": "query", "required": False, "schema": schema, **described}
+    return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
 class _Reads:
