@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from ledger import errors
@@ -65,6 +66,11 @@ class Publisher:
         self._files = files
         self._origin = origin
         self._ask = ask
+
+    @property
+    def key_path(self) -> Path:
+        """Where the key is."""
+        return self._files.path
 
     def key(self) -> SigningKey | None:
         """Return the key, None if there is none; refuses LogKeyUnusable for one of another log."""

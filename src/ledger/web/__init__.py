@@ -30,6 +30,7 @@ from ledger.settings import ProjectorPlace
 from ledger.web import (
     appends,
     documents,
+    log,
     operations,
     pages,
     problems,
@@ -88,11 +89,13 @@ def create_app(service: Service) -> FastAPI:
         documents.router(service),
         reads.router(service),
         status.router(service),
+        log.router(service),
     )
     for router in api:
         app.include_router(router)
     plain = [
         *operations.router(service, metrics),
+        *log.plain(service),
         *documents.schema_routes(service),
         *_plain(api),
     ]

@@ -46,6 +46,7 @@ COMMON: Final[Refusals] = (
     errors.NotAllowed,
     errors.Overloaded,
     errors.StoreUnavailable,
+    errors.LogRolledBack,
 )
 ON_A_RECORD: Final[Refusals] = (
     errors.RecordUnknown,

@@ -50,10 +50,19 @@ DOCUMENTS: Final = {name: f"{RECORD}/{each.file}" for name, each in CONTRACTS.it
 """The documents of a record under the public contracts, by the contract's name."""
 
 ERASURE: Final = "/v1/events/{position}/erase"
+RECEIPT: Final = "/v1/events/{position}/receipt"
+LOG_STATUS: Final = "/v1/log/status"
+LOG_CONSISTENCY: Final = "/v1/log/consistency"
 CORRECTIONS: Final = "/v1/corrections"
 FINDINGS: Final = "/v1/findings"
 STATUS: Final = "/v1/status"
 OPENAPI: Final = "/v1/openapi.json"
+
+# ---------------------------------------------------------------- the signed log, for any C2SP tool
+
+CHECKPOINT: Final = "/log/checkpoint"
+TILE: Final = "/log/tile/{place:path}"
+VKEY: Final = "/log/vkey"
 
 # ---------------------------------------------------------------- elsewhere
 
@@ -105,6 +114,11 @@ def corrections_page(**parameters: str | int | Sequence[str | int] | None) -> st
 def findings_page(**parameters: str | int | Sequence[str | int] | None) -> str:
     """Return the address of the page of all findings."""
     return with_query(FINDINGS_PAGE, parameters)
+
+
+def receipt(position: int) -> str:
+    """Return the address of an event's receipt."""
+    return RECEIPT.replace("{position}", str(position))
 
 
 def problem(code: str) -> str:
