@@ -78,8 +78,15 @@ class Server:
 @contextmanager
 def serving(folder: Path, port: int = 0, *words: str, **settings: str) -> Iterator[Server]:
     """Give a real ``ledger serve`` over the ledger in ``folder``, and end it."""
+    with listening(folder, "serve", "--port", str(port), *words, **settings) as server:
+        yield server
+
+
+@contextmanager
+def listening(folder: Path, *words: str, **settings: str) -> Iterator[Server]:
+    """Give a real command that listens and says where, and end it."""
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--port", str(port), *words],
+        [*COMMAND, *words],
         cwd=folder,
         env=environment(folder, **settings),
         stdin=subprocess.DEVNULL,

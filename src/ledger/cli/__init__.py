@@ -10,7 +10,16 @@ from typing import Annotated, Final
 import typer
 
 from ledger import __version__
-from ledger.cli import archiving, console, governing, intake, projecting, reading, running
+from ledger.cli import (
+    archiving,
+    console,
+    governing,
+    intake,
+    projecting,
+    reading,
+    running,
+    witnessing,
+)
 
 EPILOG: Final = (
     "Exit codes: 0 done; 1 refused, with one sentence and its code on stderr; 2 the command line "
@@ -37,6 +46,7 @@ intake.app.command()(archiving.archive)
 app.add_typer(governing.keys, name="keys")
 app.add_typer(governing.policy, name="policy")
 app.add_typer(governing.gate, name="gate")
+app.add_typer(witnessing.witness, name="witness")
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it with the flag

@@ -10,8 +10,9 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 import uvicorn
@@ -33,10 +34,12 @@ WAITING_CONNECTIONS_MAX: Final = 2_048
 def init() -> None:
     """Create the ledger that LEDGER_DATABASE_URL names, or bring it to this program's schema."""
     settings = given.settings()
-    name = settings.database_shown
+    name, had_key = settings.database_shown, settings.log_key.exists()
     match service.create(settings):
         case "created":
             console.say(f"Created the ledger {name}.")
+            if not had_key and settings.log_key.exists():
+                console.say(f"Made the key of its log, {settings.log_name}: {settings.log_key}")
         case "migrated":
             console.say(f"Migrated the ledger {name} to this program's schema.")
         case "unchanged":
@@ -61,16 +64,21 @@ def serve(
     with service.Service(settings):
         # Opened and closed once: what is wrong with the database is said before anybody connects.
         pass
+    run(create_app(service.Service(settings)), host, port, "the ledger")
+
+
+def run(app: Callable[..., Any], host: str, port: int, named: str) -> None:
+    """Serve an application until Ctrl-C; ``named`` says what it is, once it listens."""
     listening = _listen(host, port)
     config = uvicorn.Config(
-        create_app(service.Service(settings)),
+        app,
         # Its log goes where ours goes, and the line for each request is written by ourselves.
         log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=STOP_S_MAX,
     )
-    server = _Server(config)
+    server = _Server(config, named)
     # Requests make and drop many small objects; what was imported so far never becomes garbage.
     gc.collect()
     gc.freeze()
@@ -92,14 +100,18 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """A server that says where it listens, once it does."""
+    """A server that says what it serves and where, once it listens."""
+
+    def __init__(self, config: uvicorn.Config, named: str) -> None:
+        super().__init__(config)
+        self._named = named
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or []:
             host, port = listening.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            console.say(f"Serving the ledger at http://{shown}:{port} (Ctrl-C stops it)")
+            console.say(f"Serving {self._named} at http://{shown}:{port} (Ctrl-C stops it)")
 
 
 def rebuild(

@@ -1,0 +1,96 @@
+"""How is a witness made and served?  ``ledger witness keygen`` and ``ledger witness serve``.
+
+A witness is a process of its own, best on another machine: it watches logs, and keeps no ledger.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from ledger.cli import console, running
+from ledger.transparency.notes import COSIGNATURE, BadKey, SigningKey, VerifierKey
+from ledger.transparency.policy import BadPolicy, parse_policy
+from ledger.transparency.witness import BadMemory, Witness
+
+KEY_BYTES_MAX: Final = 4_096
+
+witness = typer.Typer(no_args_is_help=True, help="Watch logs and cosign their checkpoints.")
+
+
+@witness.command()
+def keygen(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="What the witness is called, such as example.org/w1."),
+    ],
+    key: Annotated[Path, typer.Option("--key", help="The file that the key goes into.")],
+) -> None:
+    """Draw a key for a witness, write it into a new file, and print its public half."""
+    try:
+        made = SigningKey.generate(name, COSIGNATURE)
+    except BadKey as bad:
+        raise typer.BadParameter(f"{bad}.", param_hint="NAME") from bad
+    try:
+        descriptor = os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        console.fail(f"There is a file {key} already; it is kept.")
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(f"{made.secret()}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    console.say(str(made.verifier))
+
+
+@witness.command()
+def serve(
+    key: Annotated[Path, typer.Option("--key", help="The file that holds the witness's key.")],
+    memory: Annotated[
+        Path,
+        typer.Option("--memory", help="The file that remembers what was cosigned; made if new."),
+    ],
+    logs: Annotated[
+        Path,
+        typer.Option("--logs", help="The policy whose log lines name the logs to watch."),
+    ],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")
+    ] = 8001,
+) -> None:
+    """Serve a witness for the logs of a policy until Ctrl-C."""
+    from ledger.web.witness import create_app  # noqa: PLC0415 - big, and no other command needs it
+
+    signing = _key(key)
+    watched = _logs(logs)
+    try:
+        opened = Witness(signing, memory, watched)
+    except BadMemory as bad:
+        console.fail(str(bad))
+    with closing(opened):
+        running.run(create_app(opened), host, port, f"the witness {signing.verifier}")
+
+
+def _key(file: Path) -> SigningKey:
+    try:
+        with file.open("rb") as data:
+            key = SigningKey.parse(data.read(KEY_BYTES_MAX).decode("ascii").strip())
+    except (BadKey, UnicodeDecodeError):
+        console.fail(f"The file {file} holds no key; ledger witness keygen makes one.")
+    if key.kind != COSIGNATURE:
+        console.fail(f"The file {file} holds the key of a log; ledger witness keygen makes one.")
+    return key
+
+
+def _logs(file: Path) -> list[VerifierKey]:
+    try:
+        logs = [log.key for log in parse_policy(file.read_bytes()).logs]
+    except BadPolicy as bad:
+        console.fail(f"The file {file} is no policy: {bad}")
+    if not logs:
+        console.fail(f"The policy {file} names no log to watch.")
+    return logs

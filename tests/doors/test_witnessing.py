@@ -1,0 +1,307 @@
+"""Logs and witnesses as they meet: a real witness process, and witnesses that do not behave."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from given_log import LOG, STRANGER, WITNESS, Log, log_of
+from given_terminal import done, ledger, listening, refused
+from ledger.transparency.notes import COSIGNATURE, Note, SigningKey, VerifierKey, open_checkpoint
+from ledger.transparency.policy import BadPolicy, Policy, parse_policy
+from ledger.transparency.witness import REQUEST_BYTES_MAX
+from ledger.transparency.witnessing import Answer, Outcome, Witnesses
+
+TREE = log_of(700)
+FORK = Log([*TREE.entries[:299], b"another", *TREE.entries[300:]])
+LOGS = f"log {LOG.verifier}\nquorum none\n"
+SECOND = SigningKey("witness.example.org/w2", COSIGNATURE, b"\x05" * 32)
+
+
+def policy(*witnesses: tuple[VerifierKey, str], need: int = 1) -> Policy:
+    lines = [f"log {LOG.verifier}"]
+    lines += [f"witness w{n} {key} {url}" for n, (key, url) in enumerate(witnesses)]
+    names = " ".join(f"w{n}" for n in range(len(witnesses)))
+    return parse_policy(
+        "\n".join([*lines, f"group all-of-them {need} {names}", "quorum all-of-them"]).encode()
+    )
+
+
+# ---------------------------------------------------------------- a real witness
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real witness with a key of ours."""
+    folder = tmp_path_factory.mktemp("witness")
+    with witness_in(folder) as address:
+        yield address
+
+
+@contextmanager
+def witness_in(folder: Path) -> Iterator[str]:
+    (folder / "key").write_text(f"{WITNESS.secret()}\n")
+    (folder / "logs").write_text(LOGS)
+    words = ("--key", "key", "--memory", "memory.db", "--logs", "logs", "--port", "0")
+    with listening(folder, "witness", "serve", *words) as server:
+        yield server.address
+
+
+@pytest.mark.slow
+def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) -> None:
+    digest = hashlib.sha256(LOG.name.encode()).hexdigest()
+    with witness_in(tmp_path) as address:
+        asked = Witnesses(policy((WITNESS.verifier, f"{address}/")))
+        for size in (3, 300, 300, 700):
+            gathered = asked.gather(TREE.note(size), TREE.proving(size))
+            assert gathered.satisfied
+            opened, times = open_checkpoint(bytes(gathered.note), LOG.verifier, [WITNESS.verifier])
+            assert (opened, list(times)) == (TREE.checkpoint(size), [WITNESS.verifier])
+        # Whoever has forgotten which size the witness has, asks once more and is answered.
+        forgetful = Witnesses(asked.policy)
+        assert forgetful.gather(TREE.note(700), TREE.proving(700)).satisfied
+    with witness_in(tmp_path) as address:
+        asked = Witnesses(policy((WITNESS.verifier, address)))
+        gathered = asked.gather(FORK.note(700), FORK.proving(700))
+        assert [o.answer for o in gathered.refusals] == [Answer.FORKED]
+        assert not gathered.satisfied
+        assert gathered.note == FORK.note(700)
+        gathered = asked.gather(TREE.note(300), TREE.proving(300))
+        assert [(o.answer, o.size) for o in gathered.refusals] == [(Answer.AHEAD, 700)]
+        held = httpx.get(f"{address}/{digest}/checkpoint")
+        assert open_checkpoint(held.content, LOG.verifier)[0] == TREE.checkpoint(700)
+
+
+@pytest.mark.slow
+def test_a_witness_answers_strangers_in_the_terms_of_the_protocol(watching: str) -> None:
+    def post(body: bytes) -> httpx.Response:
+        return httpx.post(f"{watching}/add-checkpoint", content=body)
+
+    assert post(b"what?").status_code == 400
+    assert post(log_of(3, STRANGER).request(0, 3)).status_code == 404
+    unsigned = Note(TREE.checkpoint(3).text, (STRANGER.sign(TREE.checkpoint(3).text),))
+    assert post(TREE.request(0, 3, unsigned)).status_code == 403
+    assert post(b"x" * (REQUEST_BYTES_MAX + 1)).status_code == 413
+    stale = post(TREE.request(3, 5))
+    assert (stale.status_code, stale.text) == (409, "0\n")
+    assert stale.headers["Content-Type"] == "text/x.tlog.size"
+    assert httpx.get(f"{watching}/{'0' * 64}/checkpoint").status_code == 404
+    assert httpx.get(f"{watching}/add-checkpoint").status_code == 405
+
+
+@pytest.mark.slow
+def test_a_witness_that_does_not_know_the_log_rejects_it(watching: str) -> None:
+    unknown = log_of(3, STRANGER)
+    asked = Witnesses(policy((WITNESS.verifier, watching)))
+    (outcome,) = asked.gather(unknown.note(3), unknown.proving(3)).outcomes
+    assert outcome == Outcome("w0", Answer.REJECTED, "It answered 404.")
+
+
+@pytest.mark.slow
+def test_a_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
+    shown = done(tmp_path, "witness", "keygen", "witness.example.org/w9", "--key", "key")
+    key = VerifierKey.parse(shown.strip())
+    assert (key.name, key.kind) == ("witness.example.org/w9", COSIGNATURE)
+    made = tmp_path / "key"
+    assert SigningKey.parse(made.read_text().strip()).verifier == key
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    before = made.read_text()
+    assert "it is kept" in refused(tmp_path, "witness", "keygen", "w", "--key", "key")
+    assert made.read_text() == before
+    assert ledger(tmp_path, "witness", "keygen", "a b", "--key", "other").returncode == 2
+
+
+@pytest.mark.slow
+def test_a_witness_that_cannot_begin_says_why(tmp_path: Path) -> None:
+    files = {
+        "key": WITNESS.secret(),
+        "logs": LOGS,
+        "log.key": LOG.secret(),
+        "text": "no key and no policy",
+        "nobody": "quorum none\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(f"{text}\n")
+    for key, logs, why in [
+        ("missing", "logs", "missing: No such file"),
+        ("text", "logs", "holds no key"),
+        ("log.key", "logs", "holds the key of a log"),
+        ("key", "missing", "missing: No such file"),
+        ("key", "text", "is no policy: Line 1"),
+        ("key", "nobody", "names no log"),
+    ]:
+        words = ("--key", key, "--logs", logs, "--memory", "memory.db", "--port", "0")
+        assert why in refused(tmp_path, "witness", "serve", *words)
+    words = ("--key", "key", "--logs", "logs", "--memory", "text", "--port", "0")
+    assert "cannot be opened" in refused(tmp_path, "witness", "serve", *words)
+    assert not (tmp_path / "memory.db").exists()
+
+
+@pytest.mark.repo
+def test_the_witnesses_of_the_guide_are_a_policy() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"(?ms)^```\n(witness .*?)^```", guide)
+    told = parse_policy(text.encode())
+    assert [len(Witnesses(told).policy.witnesses), told.quorum] == [2, "both"]
+
+
+# ---------------------------------------------------------------- witnesses that do not behave
+
+
+class Scripted(BaseHTTPRequestHandler):
+    """A witness that answers what it was told to, a byte at a time if it is slow."""
+
+    answers: tuple[tuple[int, bytes], ...]
+    asked: list[bytes]
+    pause_s: float
+
+    def do_POST(self) -> None:
+        self.asked.append(self.rfile.read(int(self.headers["Content-Length"])))
+        status, body = self.answers[min(len(self.asked), len(self.answers)) - 1]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        try:
+            for n in range(len(body)):
+                self.wfile.write(body[n : n + 1])
+                time.sleep(self.pause_s)
+        except OSError:
+            return
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def scripted(*answers: tuple[int, bytes], pause_s: float = 0) -> Iterator[tuple[str, list[bytes]]]:
+    asked: list[bytes] = []
+    handler = type("Told", (Scripted,), {"answers": answers, "asked": asked, "pause_s": pause_s})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/w", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def line(key: SigningKey, size: int, *, at: int = 1_700_000_000) -> bytes:
+    return f"{key.sign(TREE.checkpoint(size).text, at)}\n".encode()
+
+
+def outcome_of(*answers: tuple[int, bytes], size: int = 300) -> Outcome:
+    with scripted(*answers) as (url, _asked):
+        asked = Witnesses(policy((WITNESS.verifier, url)), timeout_s=5)
+        gathered = asked.gather(TREE.note(size), TREE.proving(size))
+    (outcome,) = gathered.outcomes
+    assert gathered.satisfied is (outcome.answer is Answer.COSIGNED)
+    assert bool(gathered.refusals) is (outcome.answer in {Answer.AHEAD, Answer.FORKED})
+    return outcome
+
+
+GARBLED = line(WITNESS, 300).replace(b"AAAA", b"AAAB", 1)
+ANSWERS = {
+    "cosigned": ((200, line(WITNESS, 300)), Answer.COSIGNED),
+    "cosigned among others": ((200, line(STRANGER, 300) + line(WITNESS, 300)), Answer.COSIGNED),
+    "another key's line": ((200, line(SECOND, 300)), Answer.REJECTED),
+    "a false cosignature": ((200, GARBLED), Answer.REJECTED),
+    "a cosignature of another size": ((200, line(WITNESS, 299)), Answer.REJECTED),
+    "one good and one false": ((200, line(WITNESS, 300) + GARBLED), Answer.REJECTED),
+    "no line": ((200, b""), Answer.REJECTED),
+    "no note": ((200, b"<html>\xff"), Answer.REJECTED),
+    "a redirection": ((301, b""), Answer.REJECTED),
+    "forbidden": ((403, b"no"), Answer.REJECTED),
+    "a conflict without a size": ((409, b"conflict"), Answer.REJECTED),
+    "a conflict at the size it was asked from": ((409, b"0\n"), Answer.FORKED),
+    "ahead": ((409, b"301\n"), Answer.AHEAD),
+    "unprocessable": ((422, b"bad proof"), Answer.FORKED),
+    "a failure": ((500, b""), Answer.UNREACHABLE),
+    "a clock that ran back": ((503, b""), Answer.UNREACHABLE),
+}
+
+
+@pytest.mark.parametrize(("told", "means"), ANSWERS.values(), ids=ANSWERS)
+def test_every_answer_has_its_meaning(told: tuple[int, bytes], means: Answer) -> None:
+    outcome = outcome_of(told)
+    assert outcome.answer is means
+    assert (outcome.cosignature is not None) is (means is Answer.COSIGNED)
+    assert (outcome.detail == "") is (means is Answer.COSIGNED)
+
+
+def test_a_witness_that_is_behind_is_asked_again_from_there() -> None:
+    with scripted((409, b"256\n"), (200, line(WITNESS, 300)), (200, line(WITNESS, 700))) as (
+        url,
+        asked,
+    ):
+        witnesses = Witnesses(policy((WITNESS.verifier, url)))
+        for size in (300, 700):
+            assert witnesses.gather(TREE.note(size), TREE.proving(size)).satisfied
+    assert asked == [TREE.request(0, 300), TREE.request(256, 300), TREE.request(300, 700)]
+
+
+def test_a_witness_that_never_agrees_is_asked_twice() -> None:
+    told = [(409, b"%d\n" % size) for size in (10, 20, 30)]
+    with scripted(*told) as (url, asked):
+        gathered = Witnesses(policy((WITNESS.verifier, url))).gather(
+            TREE.note(300), TREE.proving(300)
+        )
+    assert [o.answer for o in gathered.outcomes] == [Answer.AHEAD]
+    assert len(asked) == 2
+
+
+def test_nobody_waits_longer_than_was_said_for_those_who_dawdle() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        scripted((200, line(WITNESS, 300)), pause_s=0.2) as (drip, _),
+        scripted((200, line(SECOND, 300))) as (quick, _),
+    ):
+        third = SigningKey.generate("w3", COSIGNATURE)
+        fourth = SigningKey.generate("w4", COSIGNATURE)
+        deaf = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        asked = Witnesses(
+            policy(
+                (WITNESS.verifier, drip),
+                (third.verifier, deaf),
+                (fourth.verifier, "http://127.0.0.1:1/"),
+                (SECOND.verifier, quick),
+            ),
+            timeout_s=1,
+        )
+        threads = set(threading.enumerate())
+        gathered = asked.gather(TREE.note(300), TREE.proving(300))
+        for thread in set(threading.enumerate()) - threads:
+            # Also the one that was answered a byte at a time has let go.
+            thread.join(10)
+            assert not thread.is_alive()
+    late, lost, away, there = gathered.outcomes
+    assert (late.answer, lost.answer, away.answer) == (Answer.UNREACHABLE,) * 3
+    assert there.answer is Answer.COSIGNED
+    assert gathered.satisfied
+    assert gathered.note.signatures == (*TREE.note(300).signatures, there.cosignature)
+
+
+def test_a_witness_without_an_address_is_not_asked() -> None:
+    text = f"log {LOG.verifier}\nwitness w {WITNESS.verifier}\nquorum w\n"
+    gathered = Witnesses(parse_policy(text.encode())).gather(TREE.note(3), TREE.proving(3))
+    assert (gathered.outcomes, gathered.satisfied) == ((), False)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://w/", "w.example.org", "http://", "http://w:port/", "http://w:70000", "http://["]
+)
+def test_an_address_is_a_web_address(url: str) -> None:
+    with pytest.raises(BadPolicy, match="w0 is no web address"):
+        Witnesses(policy((WITNESS.verifier, url)))
