@@ -26,7 +26,7 @@ from ledger.commands import (
     Supersede,
 )
 from ledger.engine import TRIES, Besides, Engine, Request
-from ledger.events import Event, ExternalRecordRegistered, KeyIssued, KeyRevoked
+from ledger.events import Event, ExternalRecordRegistered, KeyIssued, KeyRevoked, PayloadErased
 from ledger.record import ResearchRecord
 from ledger.store import (
     Append,
@@ -242,6 +242,11 @@ class Ledger(Engine):
         if not record_id:
             raise errors.RecordUnknown
         return record_id
+
+    async def still_holding(self, receipt: Receipt) -> tuple[int, ...]:
+        """Return where else on the record a text stood that the erasure of a receipt took away."""
+        event = (await self._events(receipt.originator_id, receipt.version - 1))[0]
+        return event.also_at if isinstance(event, PayloadErased) else ()
 
     async def _erasable(self, position: int) -> str:
         """Return the record whose event stands at a position; refuses what holds no texts."""

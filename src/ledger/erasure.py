@@ -140,7 +140,7 @@ def demand_texts(topic: str) -> None:
     """Refuse NotErasable for a type of event that holds no text which may be erased."""
     if topic.rpartition(":")[0] not in TEXTS:
         message = f"Nothing of {topic} can be erased."
-        raise errors.NotErasable(message, members=[], erasable=[], type=topic)
+        raise errors.NotErasable(message, members=[], erasable=[], event_type=topic)
 
 
 def digest(body: bytes) -> str:
@@ -172,7 +172,7 @@ def _erasable(row: Row, body: Mapping[str, Any], members: Iterable[str]) -> None
     strange = [member for member in members if member not in possible]
     if not strange:
         return
-    context = {"members": strange, "erasable": possible, "type": row.topic}
+    context = {"members": strange, "erasable": possible, "event_type": row.topic}
     if all(_is_gone(row.topic, body, member) for member in strange):
         message = f"There is no text to erase at {strange[0]}, or it was erased before."
         raise errors.NothingToErase(message, **context)

@@ -213,7 +213,9 @@ def test_where_there_is_no_text_there_is_nothing_to_erase(member: str) -> None:
 def test_what_something_rests_on_cannot_be_erased(member: str) -> None:
     asked = given(TOLD).when(erase(member, ABSTRACT))
     texts = ["/content/title", ABSTRACT, "/content/research_question", "/content/publisher"]
-    asked.refuses(errors.NotErasable, members=[member], erasable=texts, type="record.submitted:1")
+    asked.refuses(
+        errors.NotErasable, members=[member], erasable=texts, event_type="record.submitted:1"
+    )
     assert isinstance(asked.answer, errors.NotErasable)
     assert ", ".join(texts) in asked.answer.detail
 

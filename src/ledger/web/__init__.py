@@ -195,7 +195,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             ref_template="#/components/schemas/{model}",
         )
         _, answers = models_json_schema(
-            [(answer, "serialization") for answer in (appends.Appended, status.StatusAnswer)],
+            [
+                (answer, "serialization")
+                for answer in (appends.Appended, appends.Erased, status.StatusAnswer)
+            ],
             ref_template="#/components/schemas/{model}",
         )
         components = described.setdefault("components", {})

@@ -23,7 +23,7 @@ from ledger.commands import Attach, Command, Evaluate
 from ledger.engine import Request
 from ledger.store import Receipt
 from ledger.vocabulary import ArtifactRole, Gate, Moment, Scope, Visibility, moment_text
-from ledger.web import problems, requests, urls
+from ledger.web import log, problems, requests, urls
 from ledger.web.routes import (
     ATTACH_REFUSALS,
     ATTACHMENT,
@@ -31,6 +31,7 @@ from ledger.web.routes import (
     ON_A_RECORD,
     ROUTES,
     Route,
+    Tell,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ class Appended(BaseModel):
     version: int = Field(description="The record's version from now on.")
     position: int = Field(description="The position of the last event in the log.")
     recorded_at: Moment
+
+
+class Erased(Appended):
+    """The receipt of an erasure, and what is left to do."""
+
+    also_at: tuple[int, ...] = Field(
+        description="Positions of the record's events that still held such a text then."
+    )
 
 
 _GATE_SCOPES: Final = {
@@ -93,7 +102,7 @@ def _add(routes: APIRouter, service: Service, route: Route) -> None:
                 requests.allowed(who, _GATE_SCOPES[command.gate])
             return await _append(request, service, route, who, command)
 
-        return await _with_key(request, service, act)
+        return await _with_key(request, service, act, route.tell)
 
     refusals = (*COMMON, *route.refusals, *(ON_A_RECORD if "{" in route.path else ()))
     routes.add_api_route(
@@ -105,7 +114,10 @@ def _add(routes: APIRouter, service: Service, route: Route) -> None:
         summary=_summary(route.body),
         tags=["appends"],
         response_class=Response,
-        responses={HTTPStatus.CREATED: _CREATED, **problems.documented(refusals)},
+        responses={
+            HTTPStatus.CREATED: _created(Erased if route.tell else Appended),
+            **problems.documented(refusals),
+        },
         openapi_extra=_asked(route),
     )
 
@@ -116,7 +128,11 @@ def _summary(body: type[Command]) -> str:
 
 def _asked(route: Route) -> dict[str, Any]:
     return {
-        "parameters": [_KEY_PARAMETER, *([_MATCH_PARAMETER] if "{" in route.path else [])],
+        "parameters": [
+            _KEY_PARAMETER,
+            *([_MATCH_PARAMETER] if "{" in route.path else []),
+            log.PREFER,
+        ],
         "security": [{"key": []}],
         "requestBody": {
             "required": True,
@@ -130,19 +146,32 @@ def _asked(route: Route) -> dict[str, Any]:
     }
 
 
-_CREATED: Final[dict[str, Any]] = {
-    "description": "Appended, and durable.",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Appended"}}},
-    "headers": {
-        "ETag": {"schema": {"type": "string"}, "description": "The record's new version."},
-        "Ledger-Position": {"schema": {"type": "integer"}, "description": "Position in the log."},
-        "Location": {"schema": {"type": "string"}, "description": "The record."},
-    },
-}
+def _created(answer: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{answer.__name__}"}
+    return {
+        "description": "Appended, and durable.",
+        "content": {"application/json": {"schema": schema}},
+        "headers": {
+            "ETag": {"schema": {"type": "string"}, "description": "The record's new version."},
+            "Ledger-Position": {
+                "schema": {"type": "integer"},
+                "description": "Position in the log.",
+            },
+            "Location": {"schema": {"type": "string"}, "description": "The record."},
+        "Link": {"schema": {"type": "string"}, "description": "The receipt of the last event."},
+        "Preference-Applied": {
+            "schema": {"type": "string"},
+            "description": "wait=N, if a signed checkpoint covered the event before the answer.",
+        },
+        },
+    }
 
 
 async def _with_key(
-    request: HttpRequest, service: Service, act: Callable[[KeyHolder], Awaitable[Receipt]]
+    request: HttpRequest,
+    service: Service,
+    act: Callable[[KeyHolder], Awaitable[Receipt]],
+    tell: Tell | None = None,
 ) -> Response:
     """Answer an append that the holder of the request's key wants.
 
@@ -158,23 +187,33 @@ async def _with_key(
         raise
     if receipt.replayed:
         await keys.confirmed(who)
-    return await answer(service, receipt)
+    more = await tell(service.ledger, receipt) if tell else {}
+    response = await answer(service, receipt, more)
+    await log.awaited(request, service, receipt.position, response)
+    return response
 
 
 async def _append(
     request: HttpRequest, service: Service, route: Route, who: KeyHolder, command: Command
 ) -> Receipt:
-    address = request.path_params.get("address")
-    record_id = await service.ledger.resolve(address) if address else ""
+    place = await _place(request, service)
     # Only what was sent: a default that a later program adds must not make a retry another request.
-    asked = f"{route.name}\n{record_id}\n{command.model_dump_json(exclude_unset=True)}"
+    asked = f"{route.name}\n{place}\n{command.model_dump_json(exclude_unset=True)}"
     key = requests.idempotency(request, who.actor, asked)
-    expected = requests.expected_version(request) if address else None
+    expected = requests.expected_version(request) if place else None
     wanted = Request(who.actor, key, expected, who)
-    return await route.act(service.ledger, record_id, command, wanted)
+    return await route.act(service.ledger, place, command, wanted)
 
 
-async def answer(service: Service, receipt: Receipt) -> Response:
+async def _place(request: HttpRequest, service: Service) -> str:
+    """Return the record or the position that a request is about, nothing for a new record."""
+    given = request.path_params
+    if "position" in given:
+        return str(requests.whole(given["position"], "position", 1, 2**53))
+    return await service.ledger.resolve(given["address"]) if "address" in given else ""
+
+
+async def answer(service: Service, receipt: Receipt, more: dict[str, Any]) -> Response:
     """Return the answer to an append: the same for the first time and for every retry."""
     # The members of ``Appended``, whose instances would be made only to be written out at once.
     appended = {
@@ -183,6 +222,7 @@ async def answer(service: Service, receipt: Receipt) -> Response:
         "version": receipt.version,
         "position": receipt.position,
         "recorded_at": moment_text(receipt.recorded_at),
+        **more,
     }
     return Response(
         to_json(appended),
@@ -242,7 +282,7 @@ def _add_attachments(routes: APIRouter, service: Service) -> None:
         tags=["appends"],
         response_class=Response,
         responses={
-            HTTPStatus.CREATED: _CREATED,
+            HTTPStatus.CREATED: _created(Appended),
             **problems.documented((*COMMON, *ATTACH_REFUSALS, *ON_A_RECORD)),
         },
         openapi_extra=asked,

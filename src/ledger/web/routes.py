@@ -16,6 +16,7 @@ from ledger.commands import (
     Command,
     Correct,
     CountClaims,
+    Erase,
     Evaluate,
     Register,
     Resubmit,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 Refusals = tuple[type[errors.Refusal], ...]
 Act = Callable[["Ledger", str, Any, Request], Awaitable[Receipt]]
+Tell = Callable[["Ledger", Receipt], Awaitable[dict[str, Any]]]
 
 COMMON: Final[Refusals] = (
     errors.InvalidBody,
@@ -59,7 +61,10 @@ DATED: Final[Refusals] = (errors.DatedInTheFuture, errors.DatedBeforeSubmission)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One append of the API."""
+    """One append of the API: to a new record, to a named one, or to that of an event.
+
+    ``tell`` gives what an answer says besides the receipt; it reads that from what is stored.
+    """
 
     name: str
     path: str
@@ -68,10 +73,15 @@ class Route:
     refusals: Refusals
     scope: Scope | None = None
     """None where the scope depends on the gate that the body names."""
+    tell: Tell | None = None
 
 
 async def _submit(ledger: Ledger, _record: str, command: Submit, request: Request) -> Receipt:
     return await ledger.submit(command, request)
+
+
+async def _still_holding(ledger: Ledger, receipt: Receipt) -> dict[str, Any]:
+    return {"also_at": await ledger.still_holding(receipt)}
 
 
 ROUTES: Final = (
@@ -186,6 +196,15 @@ ROUTES: Final = (
             errors.SupersedingCycle,
         ),
         Scope.CORRECT,
+    ),
+    Route(
+        "erase",
+        urls.ERASURE,
+        Erase,
+        lambda ledger, position, command, request: ledger.erase(int(position), command, request),
+        (errors.EventUnknown, errors.NotErasable, errors.NothingToErase),
+        Scope.ADMIN,
+        _still_holding,
     ),
 )
 
