@@ -60,6 +60,7 @@ def test_every_command_of_the_guide_is_run_somewhere() -> None:
         "sqlite",
         "postgres",
         "restored",
+        "archived",
     }
 
 
@@ -176,6 +177,9 @@ def test_the_guide_for_one_machine(tmp_path: Path, ports: dict[str, str]) -> Non
     restored = Shell(tmp_path / "other", backup)
     restored.type("restored")
     kept(restored.folder)
+    archived = Shell(tmp_path / "third", backup)
+    archived.type("archived")
+    kept(archived.folder)
     compact = tmp_path / "compact"
     shutil.copytree(restored.folder, compact)
     shutil.copy(backup / "compact.db", compact / "ledger.db")
@@ -206,8 +210,10 @@ def test_the_guide_for_postgresql(
     topics = [topic for _, topic in restored]
     assert "artifact.attached:1" in topics
     assert restored == live[: len(restored)]
-    for url in (server.url("ledger", "ledger_api"), server.url("restored", "ledger_api")):
+    urls = [server.url(name, "ledger_api") for name in ("ledger", "restored", "moved")]
+    for url in (*urls, "sqlite:///moved.db"):
         assert TITLE in done(shell.folder, "show", "SRCH:5EED0001", LEDGER_DATABASE_URL=url)
+    assert events(server, "moved") == live[: len(events(server, "moved"))]
     copy = given_postgres.Server(server.folder / "copy")
     copy.folder.mkdir()
     shutil.move(base, copy.folder / "data")
