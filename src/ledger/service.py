@@ -20,6 +20,7 @@ from ledger.past import Asked, Seen, seen
 from ledger.settings import ProjectorPlace, Settings
 from ledger.store import Observer, Store, adapters
 from ledger.transparency.keeper import Keeper
+from ledger.transparency.key_file import KeyFile
 from ledger.transparency.opening import open_log
 from ledger.vocabulary import moment_text
 from ledger.worker import Projector
@@ -35,8 +36,14 @@ VIEWS_SUFFIX: Final = ".views"
 
 
 def create(settings: Settings) -> adapters.Made:
-    """Create or migrate the ledger that the settings name; a new one gets its founding events."""
+    """Create or migrate the ledger that the settings name; a new one gets its founding events.
+
+    A new one in a file of its own gets a key for its log, too, unless there is one.
+    """
     made = adapters.create(settings.database_url)
+    if made == "created" and settings.is_sqlite:
+        with contextlib.suppress(errors.LogKeyExists):
+            KeyFile(settings.log_key).make(settings.log_name)
     with _open_store(settings) as store:
         asyncio.run(Ledger(store, public_view).found())
     return made

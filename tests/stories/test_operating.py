@@ -148,7 +148,9 @@ class Shell:
         # As the guide has it: everything lies in the folder at hand.
         del env["LEDGER_DATABASE_URL"], env["LEDGER_DATA_DIR"]
         parts = [str(self.folder / "bin"), *([path] if path else []), env["PATH"]]
-        return env | {"PATH": ":".join(parts)}
+        # The ports are the test's own, also where a key is named after the public address.
+        own = {"LEDGER_BASE_URL": self.put("http://127.0.0.1:8000")}
+        return env | own | {"PATH": ":".join(parts)}
 
 
 @pytest.fixture

@@ -52,7 +52,9 @@ def shell(tmp_path: Path) -> Path:
 
 def typed(folder: Path, commands: list[str]) -> list[list[str]]:
     """Type commands into one bash; return what each of them answered."""
-    env = environment(folder, LEDGER_DATABASE_URL="sqlite:///ledger.db")
+    env = environment(
+        folder, LEDGER_DATABASE_URL="sqlite:///ledger.db", LEDGER_DATA_DIR="ledger-data"
+    )
     env["PATH"] = f"{folder / 'bin'}:{env['PATH']}"
     script = "".join(f"{command}\necho; echo '{MARK}'\n" for command in commands)
     ran = subprocess.run(
