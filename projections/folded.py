@@ -8,9 +8,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Final
 
-from ledger.events import Event
+from ledger.events import Event, PayloadErased
 from ledger.in_force import InForce
 
 FOLD: Final = 2
@@ -49,6 +50,11 @@ class Folded:
     def last(self) -> Logged:
         """The record's last event."""
         return self.entries[-1]
+
+    def erased_after(self, position: int) -> bool:
+        """Whether a text of it was erased behind a position."""
+        recent = takewhile(lambda entry: entry.position > position, reversed(self.entries))
+        return any(isinstance(entry.event, PayloadErased) for entry in recent)
 
     def position(self, version: int) -> int:
         """Return where in the log the record's event of that version stands."""

@@ -90,6 +90,7 @@ class Table:
     ``key`` is the column by which a record's rows are found, ``by`` what of the record it holds.
     ``indexes`` are lists of columns.  Where a database needs a statement of its own to create the
     table, ``ddl_of`` has it under the dialect's name, and ``indexes_of`` what its indexes are on.
+    ``forgetting_of`` has the statement after which nothing of deleted rows is left in its indexes.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Table:
     indexes: tuple[str, ...] = ()
     ddl_of: tuple[tuple[str, str], ...] = ()
     indexes_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    forgetting_of: tuple[tuple[str, str], ...] = ()
 
     def create(self, name: str, dialect: Dialect) -> str:
         """Return the statement that creates the table under ``name``."""
@@ -128,6 +130,12 @@ class Table:
             writer.delete(name, self.key, [getattr(record, self.by) for record, _ in written])
         rows = (row for _, rows in written for row in rows.get(self.name, ()))
         writer.insert(name, self.fields, rows)
+
+    def forget(self, writer: Writing, name: str, dialect: Dialect) -> None:
+        """Let nothing of deleted rows be left in the indexes of the table under ``name``."""
+        statement = dict(self.forgetting_of).get(dialect.name)
+        if statement is not None:
+            writer.execute(statement.replace("{table}", name))
 
 
 class Projection(Protocol):

@@ -136,11 +136,14 @@ class Views(ABC):
         leave a gap.
         """
         written = _rows(projection, touched)
+        erased = any(record.erased_after(after) for record, _ in written)
         with self.writing() as writer:
             if not after <= tables.checkpoint(writer, projection.NAME).position < reached.position:
                 return False
             for table in projection.TABLES:
                 table.replace(writer, table.name, written)
+                if erased:
+                    table.forget(writer, table.name, self.dialect)
             tables.move(writer, projection.NAME, reached)
         return True
 
@@ -222,8 +225,11 @@ class Fresh:
             written = _rows(self._projection, chunk)
             with self._views.building() as writer:
                 self._demand(writer)
+                erased = known and any(record.erased_after(0) for record, _ in written)
                 for table in self._projection.TABLES:
                     table.replace(writer, self._name(table), written, known=known)
+                    if erased:
+                        table.forget(writer, self._name(table), self._views.dialect)
 
     def _demand(self, writer: Writing) -> None:
         """Raise Overtaken when other tables have gone live, which clears these away."""

@@ -62,6 +62,8 @@ def words_table(name: str) -> Table:
         by="place",
         ddl_of=(("postgresql", _LEXEMES),),
         indexes_of=(("postgresql", ("gin (lexemes)",)),),
+        # FTS5 keeps the words of a deleted row until it merges the parts of its index.
+        forgetting_of=(("sqlite", "INSERT INTO {table} ({table}) VALUES ('optimize')"),),
     )
 
 

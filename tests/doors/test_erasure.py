@@ -1,0 +1,370 @@
+"""What is erased is gone from every answer, page and table; that it was erased is there to see."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+
+import given_postgres
+from given_service import Api, api, founded, served
+from ledger.service import Service, create
+from ledger.settings import Settings
+from ledger.vocabulary import Scope
+
+MARK = "Zyxquandry"
+"""Stands in every text that is to go."""
+CONTENT = {
+    "title": f"A study by {MARK} of small things",
+    "publisher": f"{MARK} Research",
+    "abstract": {"text": f"We thank {MARK}.\nTwice.", "quoted_from": f"{MARK} (2024)"},
+    "research_question": f"Did {MARK} see it?",
+    "note": f"Written by {MARK}",
+}
+TEXTS = [
+    "/content/title",
+    "/content/publisher",
+    "/content/abstract/text",
+    "/content/abstract/quoted_from",
+    "/content/research_question",
+    "/content/note",
+]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Api]:
+    with api(tmp_path) as client:
+        yield client
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Api, Any]]:
+    """Give a served ledger, and what reads every table of its databases."""
+    if request.param == "sqlite":
+        service, dump = founded(tmp_path), lambda: in_files(tmp_path)
+    else:
+        database = given_postgres.fresh_database()
+        create(Settings(database_url=database.owner_url, data_dir=tmp_path))
+        service = Service(Settings(database_url=database.app_url, data_dir=tmp_path))
+        dump = lambda: in_tables(database.server.url(database.name))  # noqa: E731
+    with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
+        yield Api(client, service), dump
+
+
+def in_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield every value of every table of the SQLite files, with the name of the table."""
+    for file in sorted(folder.glob("ledger.db*")):
+        if file.suffix in (".db-wal", ".db-shm") or file.name.endswith(("-wal", "-shm")):
+            continue
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            for (name,) in tables.fetchall():
+                for row in connection.execute(f'SELECT * FROM "{name}"'):  # noqa: S608 - its own names
+                    for value in row:
+                        told = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+                        yield f"{file.name}: {name}", told
+
+
+def in_tables(url: str) -> Iterator[tuple[str, str]]:
+    """Yield every row of every table of the PostgreSQL schemas, with the name of the table."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname LIKE 'ledger%'"
+        ).fetchall()
+        for schema, name in found:
+            asked = sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, name))
+            for row in connection.execute(asked):
+                for value in row:
+                    whole = bytes(value).decode("latin-1") if isinstance(value, bytes) else value
+                    yield f"{schema}.{name}", str(whole)
+
+
+def position_of(ledger: Api, record: str, version: int) -> int:
+    items = ledger.client.get(f"/v1/records/{record}/history").json()["items"]
+    return int(items[version - 1]["position"])
+
+
+def erase(ledger: Api, record: str, position: int, *members: str, **sent: Any) -> httpx.Response:
+    body = {"members": members, "reason": "She asked us to.", "asked_by": "data-subject"}
+    headers = ledger.headers(sent.pop("etag", None) or ledger.etag(record), sent.pop("key", None))
+    return ledger.client.post(f"/v1/events/{position}/erase", json=body | sent, headers=headers)
+
+
+def marked(ledger: Api) -> str:
+    """Return a record whose every text has the mark, corrected and resubmitted."""
+    answer = ledger.submit(
+        content=CONTENT,
+        review={
+            "scores": {"challenger": "8.1", "confirmer": "8.0", "integrator": "7.9"},
+            "method": f"{MARK} read it",
+        },
+    )
+    assert answer.status_code == 201, answer.text
+    record = str(answer.json()["handle"])
+    correction = {
+        "correction_type": "METADATA",
+        "nature": "correction",
+        "public_note": f"{MARK} was misspelled",
+        "changes": [
+            {"field": "publisher", "from": CONTENT["publisher"], "to": f"{MARK} Research e.V."}
+        ],
+        "asserted_by": f"{MARK}, editorial office",
+        "reasons": [f"{MARK} wrote to us"],
+        "notice": {"in_situ": False, "url": f"https://example.org/{MARK}"},
+    }
+    assert ledger.post(record, "corrections", correction).status_code == 201
+    again = {"content": CONTENT | {"title": f"{MARK} again"}, "reason": f"{MARK} insisted"}
+    assert ledger.post(record, "submissions", again).status_code == 201
+    return record
+
+
+def every_text(ledger: Api, record: str) -> list[tuple[int, list[str]]]:
+    """Return for each event of a record the members that hold the mark, and where it stands."""
+    found = []
+    for item in ledger.client.get(f"/v1/records/{record}/history").json()["items"]:
+        members = list(pointers(item["event"], ""))
+        if members:
+            found.append((item["position"], members))
+    return found
+
+
+def pointers(held: Any, place: str) -> Iterator[str]:
+    if isinstance(held, str) and MARK in held:
+        yield place
+    parts: dict[Any, Any] = held if isinstance(held, dict) else {}
+    if isinstance(held, list):
+        parts = dict(enumerate(held))
+    for name, part in parts.items():
+        yield from pointers(part, f"{place}/{name}")
+
+
+def everywhere(ledger: Api, record: str, position: int) -> Iterator[tuple[str, str]]:
+    """Yield every address that tells of a record, and what it answers."""
+    id_ = ledger.view(record)["record_id"]
+    parts = ["", "/history", "/corrections", "/findings", "/evaluations"]
+    addresses = [f"/v1/records/{id_}{part}" for part in parts]
+    addresses += ["/v1/records", f"/v1/records?q={MARK}", "/v1/corrections", "/v1/findings"]
+    addresses += [f"/records/{id_}", f"/records/{id_}/corrections", "/", f"/?q={record}"]
+    addresses += ["/corrections", "/findings"]
+    for address in addresses:
+        answer = ledger.client.get(address, headers={"Ledger-Position": str(position)})
+        assert answer.status_code == 200, (address, answer.text)
+        yield address, answer.text
+
+
+def test_nothing_that_was_erased_is_left_anywhere(either: tuple[Api, Any]) -> None:
+    ledger, dump = either
+    record = marked(ledger)
+    texts = every_text(ledger, record)
+    assert [len(members) for _position, members in texts] == [7, 6, 7]
+    last = max(position for position, _members in texts)
+    before = {address for address, told in everywhere(ledger, record, last) if MARK in told}
+    assert "/v1/records" in before
+    left: list[int] = []
+    for position, members in texts:
+        answer = erase(ledger, record, position, *members)
+        assert answer.status_code == 201, answer.text
+        last, left = answer.json()["position"], answer.json()["also_at"]
+    assert left == []
+    for address, told in everywhere(ledger, record, last):
+        assert MARK.lower() not in told.lower(), address
+    search = ledger.client.get(f"/v1/records?q={MARK}").json()
+    assert search["total"] == 0
+    for table, told in dump():
+        assert MARK.lower() not in told.lower(), table
+        assert MARK.encode().hex() not in told, table
+
+
+def test_an_erasure_is_answered_as_an_append_is(ledger: Api) -> None:
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    position = position_of(ledger, record, 1)
+    answer = erase(ledger, record, position, "/content/note", legal_basis="Article 17")
+    told = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["ETag"] == '"2"'
+    assert answer.headers["Ledger-Position"] == str(position + 1)
+    assert (told["handle"], told["version"], told["position"]) == (record, 2, position + 1)
+    assert told["also_at"] == []
+    view = ledger.view(record)
+    assert view["note"] == "[erased]"
+    assert view["title"] == CONTENT["title"]
+    assert view["content_digest"] != view["submission"]["digest"]
+    (erased,) = view["erasures"]
+    assert erased["redacted_digest"].startswith("sha256:")
+    del erased["redacted_digest"]
+    assert erased == {
+        "position": position,
+        "version": 1,
+        "type": "record.submitted:1",
+        "members": ["/content/note"],
+        "erased_on": view["erasures"][0]["erased_on"],
+        "asked_by": "data-subject",
+        "reason": "She asked us to.",
+        "legal_basis": "Article 17",
+        "erased_by": "pipeline",
+        "recorded_as": 2,
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", erased["erased_on"])
+
+
+def test_a_retry_gets_the_same_answer_although_the_text_is_gone(ledger: Api) -> None:
+    record = ledger.submit(content=CONTENT | {"note": "We thank her"}).json()["handle"]
+    again = {"content": CONTENT | {"note": "We thank her twice"}, "reason": "Gratitude"}
+    assert ledger.post(record, "submissions", again).status_code == 201
+    position = position_of(ledger, record, 1)
+    body = {"members": ["/content/note"], "reason": "R", "asked_by": "author"}
+    headers = ledger.headers(ledger.etag(record))
+    first = ledger.client.post(f"/v1/events/{position}/erase", json=body, headers=headers)
+    assert first.json()["also_at"] == [position + 1]
+    second = ledger.client.post(f"/v1/events/{position}/erase", json=body, headers=headers)
+    assert (second.status_code, second.text) == (201, first.text)
+    other = {**body, "reason": "S"}
+    reused = ledger.client.post(f"/v1/events/{position}/erase", json=other, headers=headers)
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency-key-reused")
+    elsewhere = ledger.client.post(f"/v1/events/{position + 1}/erase", json=body, headers=headers)
+    assert elsewhere.json()["code"] == "idempotency-key-reused"
+
+
+def test_a_second_erasure_of_the_same_event_takes_more(ledger: Api) -> None:
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    position = position_of(ledger, record, 1)
+    assert erase(ledger, record, position, "/content/note").status_code == 201
+    assert erase(ledger, record, position, "/content/title").status_code == 201
+    again = erase(ledger, record, position, "/content/note")
+    assert (again.status_code, again.json()["code"]) == (409, "nothing-to-erase")
+    view = ledger.view(record)
+    assert [view["note"], view["title"], view["version"]] == ["[erased]", "[erased]", 3]
+    assert [each["members"] for each in view["erasures"]] == [["/content/note"], ["/content/title"]]
+
+
+def test_what_is_appended_after_an_erasure_goes_on_from_what_is_left(ledger: Api) -> None:
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    erase(ledger, record, position_of(ledger, record, 1), "/content/publisher")
+    correction = {
+        "correction_type": "METADATA",
+        "nature": "correction",
+        "public_note": "A name that may be public.",
+        "changes": [{"field": "publisher", "from": "[erased]", "to": "Example Research"}],
+        "asserted_by": "The publisher",
+    }
+    stale = correction | {
+        "changes": [{"field": "publisher", "from": CONTENT["publisher"], "to": "Another"}]
+    }
+    assert ledger.post(record, "corrections", stale).json()["code"] == "stale-correction"
+    assert ledger.post(record, "corrections", correction).status_code == 201
+    assert ledger.view(record)["publisher"] == "Example Research"
+
+
+def test_an_erasure_needs_an_administrator_and_the_version_that_was_seen(ledger: Api) -> None:
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    position = position_of(ledger, record, 1)
+    scopes = [scope for scope in Scope if scope is not Scope.ADMIN]
+    key = ledger.issue("editor", *scopes)
+    refused = erase(ledger, record, position, "/content/note", key=key)
+    assert (refused.status_code, refused.json()["code"]) == (403, "not-allowed")
+    stale = erase(ledger, record, position, "/content/note", etag='"9"')
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale-version")
+    body = {"members": ["/content/note"], "reason": "R", "asked_by": "author"}
+    url = f"/v1/events/{position}/erase"
+    blind = ledger.client.post(url, json=body, headers=ledger.headers())
+    assert (blind.status_code, blind.json()["code"]) == (428, "precondition-missing")
+    bare = {"Authorization": f"Bearer {ledger.key}", "If-Match": '"1"'}
+    assert ledger.client.post(url, json=body, headers=bare).json()["code"] == (
+        "idempotency-key-missing"
+    )
+    assert ledger.client.post(url, json=body).status_code == 401
+    assert ledger.view(record)["note"] == CONTENT["note"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"members": []}, "/members"),
+        ({"members": ["content/note"]}, "/members/0"),
+        ({"members": ["/content/~2"]}, "/members/0"),
+        ({"members": [""]}, "/members/0"),
+        ({"asked_by": "Jane Doe"}, "/asked_by"),
+        ({"reason": " "}, "/reason"),
+        ({"reason": None}, "/reason"),
+        ({"why": "x"}, "/why"),
+    ],
+)
+def test_a_body_that_does_not_fit_is_refused(
+    ledger: Api, body: dict[str, Any], pointer: str
+) -> None:
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    sent = {"members": ["/content/note"], **body}
+    refused = erase(ledger, record, position_of(ledger, record, 1), *sent.pop("members"), **sent)
+    assert refused.status_code == 422
+    assert refused.json()["code"] == "invalid-body"
+    assert refused.json()["errors"][0]["pointer"] == pointer
+
+
+def test_what_cannot_be_erased_is_refused_with_what_can(ledger: Api) -> None:
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    position = position_of(ledger, record, 1)
+    refused = erase(ledger, record, position, "/handle")
+    assert (refused.status_code, refused.json()["code"]) == (422, "not-erasable")
+    assert refused.json()["type"] == "/problems/not-erasable"
+    assert refused.json()["members"] == ["/handle"]
+    assert set(TEXTS) == set(refused.json()["erasable"])
+    # The ledger's own facts and the actors' keys, which stand first in every ledger.
+    for own in range(1, position):
+        refused = erase(ledger, record, own, "/reason")
+        assert refused.json()["code"] == "not-erasable", own
+    erase(ledger, record, position, "/content/note")
+    refused = erase(ledger, record, position + 1, "/reason")
+    assert (refused.status_code, refused.json()["code"]) == (422, "not-erasable")
+
+
+@pytest.mark.parametrize("position", ["0", "-1", "x", "1.5", "99999999999999999999", "%20"])
+def test_a_position_that_is_none_is_refused(ledger: Api, position: str) -> None:
+    body = {"members": ["/content/note"], "reason": "R", "asked_by": "author"}
+    headers = ledger.headers('"1"')
+    refused = ledger.client.post(f"/v1/events/{position}/erase", json=body, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-parameter")
+
+
+def test_a_position_beyond_the_log_is_not_known(ledger: Api) -> None:
+    body = {"members": ["/content/note"], "reason": "R", "asked_by": "author"}
+    headers = ledger.headers('"1"')
+    refused = ledger.client.post("/v1/events/999999/erase", json=body, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (404, "event-unknown")
+
+
+def test_of_many_erasures_at_once_one_is_carried_out(ledger: Api) -> None:
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    position, etag = position_of(ledger, record, 1), ledger.etag(record)
+    answers = [
+        erase(ledger, record, position, "/content/note", etag=etag, causation_id=str(uuid.uuid4()))
+        for _n in range(5)
+    ]
+    assert sorted(answer.status_code for answer in answers) == [201, 412, 412, 412, 412]
+
+
+def test_another_process_forgets_what_was_erased(ledger: Api) -> None:
+    """A process that holds a record in memory folds it anew before it appends to it."""
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    position = position_of(ledger, record, 1)
+    with (
+        served(Service(ledger.service.settings)) as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
+        other = Api.__new__(Api)
+        other.client, other.service, other.key = client, ledger.service, ledger.key
+        review = {"review": {"scores": dict.fromkeys(("challenger", "confirmer"), "8.0")}}
+        review["review"]["scores"]["integrator"] = "8.0"
+        assert other.post(record, "reviews", review).status_code == 201
+        assert erase(ledger, record, position, *TEXTS).status_code == 201
+        assert other.post(record, "reviews", review).status_code == 201
+        assert MARK not in client.get(f"/v1/records/{record}").text
+        assert other.view(record)["version"] == 4
