@@ -12,6 +12,8 @@ from typing import Any
 from ledger.web import urls, wording
 from ledger.web.choice import Choice, Paging, paging, toggled
 from ledger.web.fact import Fact, at_moment, on_day
+from ledger.web.past_banner import Past
+from ledger.web.record_head import Banner, past_banner
 from projections import corrections
 
 
@@ -63,6 +65,7 @@ class RecordCorrectionsPage:
     json_href: str
     summary: tuple[Fact, ...]
     cards: tuple[CorrectionCard, ...]
+    banners: tuple[Banner, ...] = ()
 
 
 def all_corrections(
@@ -95,22 +98,27 @@ def all_corrections(
 
 
 def record_corrections(
-    document: Mapping[str, Any], history: Sequence[corrections.Correction]
+    document: Mapping[str, Any],
+    history: Sequence[corrections.Correction],
+    past: Past | None = None,
 ) -> RecordCorrectionsPage:
-    """Return the page of one record's corrections."""
+    """Return the page of one record's corrections, now or as they were."""
     told = document["corrections"]
+    here = past.here if past else str
+    now_href = urls.record_corrections_page(document["handle"])
     return RecordCorrectionsPage(
         handle=document["handle"],
         title=document["title"],
         prefix=wording.TITLE_PREFIXES.get(told["standing"], ""),
-        record_href=urls.record_page(document["handle"]),
-        json_href=urls.record_corrections(document["record_id"]),
+        record_href=here(urls.record_page(document["handle"])),
+        json_href=here(urls.record_corrections(document["record_id"])),
         summary=(
             Fact("State", told["state"]),
             Fact("Corrections", f"{told['count']:,}"),
             Fact("Standing", wording.said(wording.STANDINGS, told["standing"])),
         ),
         cards=tuple(correction_card(each) for each in history),
+        banners=(past_banner(past, now_href),) if past else (),
     )
 
 

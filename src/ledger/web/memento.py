@@ -73,6 +73,29 @@ async def found(service: Service, request: Request) -> Seen | None:
     return await service.past(request.path_params["address"], question) if question else None
 
 
+async def found_of_page(service: Service, request: Request) -> Seen | None:
+    """Return a record at the past moment that a page is asked for, None for now.
+
+    A field of a form that was left empty asks nothing.
+    """
+    given = {name: [v for v in request.query_params.getlist(name) if v] for name in AXES}
+    for name, values in given.items():
+        if len(values) > 1:
+            message = f"{name} was sent {len(values)} times; send it once."
+            raise errors.InvalidParameter(message, parameter=name)
+    question = asked({name: values for name, values in given.items() if values})
+    return await service.past(request.path_params["address"], question) if question else None
+
+
+def of_page(seen: Seen, present: str) -> dict[str, str]:
+    """Return the headers of a page of the past, whose ETag is its own."""
+    sent = {
+        "Cache-Control": SETTLED if seen.settled else NO_CACHE,
+        "Link": f'<{present}>; rel="original latest-version"',
+    }
+    return sent | moment(seen)
+
+
 def view(request: Request, seen: Seen) -> Response:
     """Return the answer with the public document as it was, its place and moment in front."""
     place = {
@@ -111,11 +134,16 @@ def headers(seen: Seen, body: bytes, present: str) -> dict[str, str]:
         "Link": f'<{present}>; rel="original latest-version", '
         f'<{page}>; rel="alternate"; type="text/html"',
     }
-    if seen.settled:
-        cut = seen.asked.recorded_at
-        moment = cut.end if cut else seen.last.recorded_at
-        sent["Memento-Datetime"] = format_datetime(moment, usegmt=True)
-    return sent
+    return sent | moment(seen)
+
+
+def moment(seen: Seen) -> dict[str, str]:
+    """Return the header that dates what is settled, to the second; none for anything else."""
+    if not seen.settled:
+        return {}
+    cut = seen.asked.recorded_at
+    at = cut.end if cut else seen.last.recorded_at
+    return {"Memento-Datetime": format_datetime(at, usegmt=True)}
 
 
 def _json(members: Mapping[str, Any]) -> bytes:

@@ -27,6 +27,8 @@ from ledger.web import (
     document_rows,
     findings_page,
     index_page,
+    memento,
+    past_banner,
     problems,
     record_page,
     requests,
@@ -36,6 +38,9 @@ from ledger.web import (
 from projections import catalogue, corrections, findings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ledger.past import Seen
     from ledger.service import Service
 
 HERE: Final = Path(__file__).parent
@@ -132,13 +137,19 @@ def render_problem(
     return HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
 
 
-def _page(request: Request, html: str, links: tuple[str, ...] = ()) -> Response:
-    """Return the page, or 304 when the reader has these very bytes."""
+def _page(
+    request: Request,
+    html: str,
+    links: tuple[str, ...] = (),
+    further: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the page, or 304 when the reader has these very bytes; ``further`` are headers."""
     # Weak, because a proxy may compress; over the bytes, because a page has several views in it.
     etag = f'W/"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    headers |= further or {}
     if links:
-        headers["Link"] = ", ".join(links)
+        headers["Link"] = ", ".join(filter(None, (*links, headers.get("Link"))))
     held = request.headers.get("if-none-match", "")
     if etag.removeprefix("W/") in [tag.strip().removeprefix("W/") for tag in held.split(",")]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -199,6 +210,8 @@ async def index(request: Request) -> Response:
 async def record(request: Request) -> Response:
     """One record, whole."""
     service = _service(request)
+    if seen := await memento.found_of_page(service, request):
+        return await _past_record(request, service, seen)
     behind = await _behind(request)
     document = await _document(request)
     successor = document["superseded_by"]
@@ -211,17 +224,41 @@ async def record(request: Request) -> Response:
         behind,
     )
     page = record_page.build(given)
+    return _page(request, render("record.html", page=page), _record_links(page))
+
+
+def _record_links(page: record_page.RecordPage) -> tuple[str, ...]:
     links = [
         f'<{page.head.address}>; rel="canonical"',
         f'<{page.head.document_href}>; rel="alternate"; type="application/json"',
     ]
     if page.head.doi_href:
         links.append(f'<{page.head.doi_href}>; rel="cite-as"')
-    return _page(request, render("record.html", page=page), tuple(links))
+    return tuple(links)
+
+
+async def _past_record(request: Request, service: Service, seen: Seen) -> Response:
+    history = await service.history(seen.record_id)
+    given = record_page.Given(
+        seen.document,
+        history[: seen.version],
+        await service.findings_in(seen),
+        seen.in_force,
+        past=past_banner.build(seen),
+    )
+    page = record_page.build(given)
+    html = render("record.html", page=page)
+    return _page(request, html, _record_links(page), memento.of_page(seen, page.head.address))
 
 
 async def record_corrections(request: Request) -> Response:
     """The correction history of one record, oldest first."""
+    service = _service(request)
+    if seen := await memento.found_of_page(service, request):
+        rows = await service.corrections_in(seen)
+        page = corrections_page.record_corrections(seen.document, rows, past_banner.build(seen))
+        html = render("record_corrections.html", page=page, behind=None)
+        return _page(request, html, (), memento.of_page(seen, request.url.path))
     behind = await _behind(request)
     document = await _document(request)
     history = await run_in_threadpool(_service(request).corrections.of, document["record_id"])

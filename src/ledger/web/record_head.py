@@ -11,13 +11,14 @@ from typing import Any
 
 from ledger.web import urls, wording
 from ledger.web.fact import Fact, counted, on_day
+from ledger.web.past_banner import Past
 
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """What must be read before anything else; ``kind`` is standing, superseded or behind."""
+    """What must be read before anything else; ``kind`` is past, standing, superseded or behind."""
 
     kind: str
     headline: str
@@ -44,8 +45,14 @@ class Head:
     facts: tuple[Fact, ...]
 
 
-def build(document: Document, successor: Document | None = None, behind: int | None = None) -> Head:
-    """Return the head of a record's page."""
+def build(
+    document: Document,
+    successor: Document | None = None,
+    behind: int | None = None,
+    past: Past | None = None,
+) -> Head:
+    """Return the head of a record's page, now or as it was."""
+    here = past.here if past else str
     return Head(
         handle=document["handle"],
         version=document["version"],
@@ -53,25 +60,31 @@ def build(document: Document, successor: Document | None = None, behind: int | N
         prefix=wording.TITLE_PREFIXES.get(document["corrections"]["standing"], ""),
         basis=document["basis"],
         address=urls.record_page(document["handle"]),
-        document_href=urls.record(document["record_id"]),
+        document_href=here(urls.record(document["record_id"])),
         history_href=urls.history(document["record_id"]),
-        corrections_href=urls.record_corrections_page(document["handle"]),
+        corrections_href=here(urls.record_corrections_page(document["handle"])),
         doi_href=urls.doi(document["doi"]) if document["doi"] else None,
-        banners=banners(document, successor, behind),
+        banners=banners(document, successor, behind, past),
         facts=_facts(document),
     )
 
 
 def banners(
-    document: Document, successor: Document | None = None, behind: int | None = None
+    document: Document,
+    successor: Document | None = None,
+    behind: int | None = None,
+    past: Past | None = None,
 ) -> tuple[Banner, ...]:
-    """Return what must be read first: standing in doubt, superseded, or a view that is behind."""
+    """Return what must be read first: a past moment, standing in doubt, superseded, behind."""
     found = []
+    if past is not None:
+        found.append(past_banner(past, urls.record_page(document["handle"])))
     corrections = document["corrections"]
     if corrections["standing"] != "clear":
         headline = wording.said(wording.STANDINGS, corrections["standing"])
         sentence = "The public notice and its reasons are in the correction history."
         href = urls.record_corrections_page(document["handle"])
+        href = past.here(href) if past else href
         found.append(Banner("standing", headline, sentence, href, "Read the correction history"))
     if document["superseded_by"]:
         sentence = "Another record has taken this one's place; nothing here is edited any more."
@@ -82,6 +95,11 @@ def banners(
         sentence = f"The views have not reached position {behind} yet; reload in a moment."
         found.append(Banner("behind", "Catching up", sentence))
     return tuple(found)
+
+
+def past_banner(past: Past, now_href: str) -> Banner:
+    """Return the banner of a page that shows the past."""
+    return Banner("past", past.headline, past.sentence, now_href, "See it as it is now")
 
 
 def _facts(document: Document) -> tuple[Fact, ...]:

@@ -22,6 +22,7 @@ from ledger.web import (
     wording,
 )
 from ledger.web.fact import Fact, at_moment, counted, on_day
+from ledger.web.past_banner import Past
 from ledger.web.record_head import Head, level_text
 from projections.contracts.verdict import DEFINITIONS
 from projections.findings import Finding
@@ -34,7 +35,8 @@ class Given:
     """What the page follows from.
 
     ``successor`` is the document of the record that superseded it; ``behind`` is a position that
-    the reader asked for and the views have not reached.
+    the reader asked for and the views have not reached; ``past`` is the past that is shown, and
+    then everything else is of that past, too.
     """
 
     document: Document
@@ -43,6 +45,7 @@ class Given:
     in_force: InForce
     successor: Document | None = None
     behind: int | None = None
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class RecordPage:
     source: source_page.SourcePage | None
     documents: tuple[document_rows.DocumentRow, ...]
     timeline: tuple[timeline.Entry, ...]
+    asked: Mapping[str, str]
+    """The parameters of the past that is shown, none for the present."""
 
 
 def build(given: Given) -> RecordPage:
@@ -127,7 +132,7 @@ def build(given: Given) -> RecordPage:
     source = document["source"]
     decided_by = document["verdict"]["evaluation_id"]
     return RecordPage(
-        head=record_head.build(document, given.successor, given.behind),
+        head=record_head.build(document, given.successor, given.behind, given.past),
         bases=timeline.bases(given.history),
         abstract=_abstract(document["abstract"]),
         research_question=document["research_question"],
@@ -141,8 +146,13 @@ def build(given: Given) -> RecordPage:
         findings=tuple(given.findings),
         artifacts=tuple(_artifact(each, document["record_id"]) for each in document["artifacts"]),
         source=source_page.build(source) if source else None,
-        documents=document_rows.rows(document),
-        timeline=timeline.entries(given.history),
+        documents=document_rows.rows(document, given.past.parameters if given.past else None),
+        timeline=timeline.entries(
+            given.history,
+            urls.record_page(document["handle"]),
+            given.past.not_in_effect if given.past else (),
+        ),
+        asked=given.past.parameters if given.past else {},
     )
 
 

@@ -6,22 +6,19 @@ never merges them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, get_args
 
-from ledger.web import wording
+from ledger.events import AnyEvent
+from ledger.web import urls, wording
 from ledger.web.fact import Fact, at_moment, on_day
 
 Body = Mapping[str, Any]
 
-EFFECTIVE_DAYS: Final = (
-    "effective_on",
-    "assessed_on",
-    "counted_on",
-    "registered_on",
-    "submitted_on",
-)
+EFFECTIVE: Final = {kind.TYPE: kind.EFFECTIVE for kind in get_args(AnyEvent)}
+"""By type of event, the member that says since when it holds."""
+
 GROUPS: Final = ("content", "review", "claims", "registration")
 """The groups of public facts that may each rest on another event."""
 
@@ -40,11 +37,29 @@ class Entry:
     actor: str
     basis: str
     note: str | None
+    href: str | None = None
+    """Where the record is shown as it was when this was its last event."""
+    in_effect: bool = True
 
 
-def entries(history: Sequence[Mapping[str, Any]]) -> tuple[Entry, ...]:
-    """Return the entries for a record's events, oldest first."""
-    return tuple(_entry(each) for each in history)
+def entries(
+    history: Sequence[Mapping[str, Any]],
+    address: str | None = None,
+    not_in_effect: Container[int] = (),
+) -> tuple[Entry, ...]:
+    """Return the entries for a record's events, oldest first.
+
+    ``address`` is that of the record's page; ``not_in_effect`` names versions that do not count at
+    the moment that is shown.
+    """
+    return tuple(
+        replace(
+            _entry(each),
+            href=urls.with_query(address, {"version": each["version"]}) if address else None,
+            in_effect=each["version"] not in not_in_effect,
+        )
+        for each in history
+    )
 
 
 def bases(history: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -86,17 +101,17 @@ def _entry(told: Mapping[str, Any]) -> Entry:
         label=wording.said(wording.EVENTS, told["type"]),
         summary=summary(body),
         recorded=at_moment("Recorded", told["recorded_at"], "not known"),
-        effective=_effective(body),
+        effective=_effective(told["type"], body),
         actor=str(body.get("actor", "not known")),
         basis=_basis(body),
         note=body.get("public_note") or body.get("reason") or body.get("note"),
     )
 
 
-def _effective(body: Body) -> Fact:
-    if body.get("evaluated_at"):
-        return at_moment("Effective", body["evaluated_at"], "")
-    named = next((body[key] for key in EFFECTIVE_DAYS if body.get(key)), None)
+def _effective(type_: str, body: Body) -> Fact:
+    named = body.get(EFFECTIVE.get(type_) or "")
+    if named and "T" in named:
+        return at_moment("Effective", named, "")
     return on_day("Effective", named, "when it was recorded")
 
 
