@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
 from ledger import errors
 from ledger.application import Ledger
 from ledger.artifacts import Artifacts
+from ledger.differing import CAUSES_MAX, Difference, difference
 from ledger.events import PageImported
 from ledger.in_force import InForce
 from ledger.past import Asked, Seen, seen
@@ -21,6 +23,7 @@ from ledger.settings import ProjectorPlace, Settings
 from ledger.store import Observer, Store, adapters
 from ledger.transparency.keeper import Keeper
 from ledger.transparency.key_file import KeyFile
+from ledger.transparency.lines import dated_line
 from ledger.transparency.opening import open_log
 from ledger.vocabulary import moment_text
 from ledger.worker import Projector
@@ -33,6 +36,7 @@ from projections.opening import open_views
 from projections.views import Views, ViewsBusy, ViewsDamaged, ViewsUnavailable
 
 VIEWS_SUFFIX: Final = ".views"
+VERSIONS_MAX: Final = 2**53
 
 
 def create(settings: Settings) -> adapters.Made:
@@ -135,6 +139,15 @@ class Service:
         record_id = await self.ledger.resolve(address)
         return await asyncio.to_thread(seen, self.store, selection, record_id, question)
 
+    async def difference(
+        self, address: str, points: Mapping[str, str], causes_max: int = CAUSES_MAX
+    ) -> Difference:
+        """Return what changed on a record between two points; refuses as ``differing`` does."""
+        record_id = await self.ledger.resolve(address)
+        return await asyncio.to_thread(
+            difference, self.store, public_view, record_id, points, causes_max
+        )
+
     async def findings_in(self, found: Seen) -> tuple[Finding, ...]:
         """Return the contradictions that today's rules find on a record as it was."""
         return await asyncio.to_thread(lambda: tuple(examined(_folded(found))))
@@ -144,18 +157,9 @@ class Service:
         return await asyncio.to_thread(lambda: tuple(corrections_of(_folded(found))))
 
     async def history(self, record_id: str) -> list[dict[str, Any]]:
-        """Return a record's events in order, each with its place in the log."""
-        return [
-            {
-                "version": row.originator_version,
-                "position": row.position,
-                "recorded_at": moment_text(row.recorded_at),
-                "type": row.topic.rpartition(":")[0],
-                "schema_version": int(row.topic.rpartition(":")[2]),
-                "event": json.loads(row.state),
-            }
-            for row in await self.store.stream(record_id)
-        ]
+        """Return a record's events in order, each with its place, both times and its leaf."""
+        rows = await self.store.raw.stream(record_id, 0, VERSIONS_MAX)
+        return [json.loads(dated_line(row)) for row in rows]
 
     async def in_force(self) -> InForce:
         """Return the gates and policies in force."""

@@ -174,7 +174,9 @@ def test_an_unknown_nature_or_field_is_refused(ledger: Api) -> None:
         "%ff%fe",
     ],
 )
-@pytest.mark.parametrize("part", ["", "/history", "/corrections", "/evaluations", "/findings"])
+@pytest.mark.parametrize(
+    "part", ["", "/history", "/diff", "/corrections", "/evaluations", "/findings"]
+)
 def test_an_address_that_names_no_record_is_404(ledger: Api, address: str, part: str) -> None:
     answer = ledger.client.get(f"/v1/records/{address}{part}")
     assert (answer.status_code, answer.json()["code"]) == (404, "record-unknown")

@@ -258,11 +258,44 @@ def test_history_is_a_table_of_tabs_when_piped_and_whole_as_json(filled: Path) -
     head, *rows = [
         line.split("\t") for line in done(filled, "history", "SRCH:B0E046B6").splitlines()
     ]
-    assert head == ["version", "position", "recorded", "type", "actor", "basis"]
+    place = ["version", "position", "recorded", "type", "actor", "basis"]
+    assert head == [*place, "effective", "reason"]
     told = json.loads(done(filled, "history", "SRCH:B0E046B6", "--json"))
     assert [row[3] for row in rows] == [fact["type"] for fact in told]
     assert [int(row[0]) for row in rows] == [1, 2, 3, 4]
+    assert [row[6] for row in rows] == [fact["effective"] or "" for fact in told]
     assert told[0]["event"]["content"]["title"]
+    assert all(len(fact["leaf_hash"]) == 64 for fact in told)
+
+
+def test_diff_is_a_line_for_each_event_behind_each_change(filled: Path) -> None:
+    head, *rows = [line.split("\t") for line in done(filled, "diff", "SRCH:B0E046B6").splitlines()]
+    assert head[:4] == ["field", "change", "from", "to"]
+    told = json.loads(done(filled, "diff", "SRCH:B0E046B6", "--json"))
+    assert [row[0] for row in rows] == [
+        change["path"] for change in told["changes"] for _event in change["events"]
+    ]
+    submitted = next(row for row in rows if row[0] == "/title")
+    assert submitted[1:6] == ["added", "", submitted[3], "1", "record.submitted"]
+    assert (told["from"]["version"], told["to"]["version"], told["events"]) == (0, 4, 4)
+    later = json.loads(done(filled, "diff", "SRCH:B0E046B6", "--from", "1", "--to", "2", "--json"))
+    assert (later["from"]["version"], later["to"]["version"]) == (1, 2)
+    assert "/title" not in [change["path"] for change in later["changes"]]
+
+
+@pytest.mark.parametrize(
+    ("points", "code"),
+    [
+        (["--from", "9"], "version-unknown"),
+        (["--from", "2", "--to", "1"], "invalid-parameter"),
+        (["--to", "2020-01-01"], "not-yet-recorded"),
+        (["--to", "2999-01-01"], "moment-in-future"),
+    ],
+)
+def test_points_of_a_diff_that_are_none_are_refused(
+    filled: Path, points: list[str], code: str
+) -> None:
+    assert f"[{code}]" in refused(filled, "diff", "SRCH:B0E046B6", *points)
 
 
 def test_at_a_terminal_a_table_is_drawn(filled: Path) -> None:
@@ -283,7 +316,7 @@ def test_at_a_terminal_a_table_is_drawn(filled: Path) -> None:
     assert "record.submitted" in shown
 
 
-@pytest.mark.parametrize("command", ["show", "history"])
+@pytest.mark.parametrize("command", ["show", "history", "diff"])
 @pytest.mark.parametrize("address", ["SRCH:00000000", "10.1/none", "not-a-record", "ledger"])
 def test_an_unknown_record_is_refused(filled: Path, command: str, address: str) -> None:
     assert "[record-unknown]" in refused(filled, command, address)

@@ -60,3 +60,62 @@ def test_pages_follow_each_other_to_the_end(ledger: Api, record: str) -> None:
     assert seen == [[1, 2], [3]]
     behind = ledger.client.get(f"/v1/records/{record}/history?after=3")
     assert (behind.json(), "Link" in behind.headers) == ({"items": []}, False)
+
+
+def test_a_diff_tells_each_field_with_the_events_that_changed_it(ledger: Api) -> None:
+    record = ledger.submit().json()["record_id"]
+    correction = {
+        "correction_type": "METADATA",
+        "nature": "erratum",
+        "public_note": "A typing error.",
+        "changes": [{"field": "title", "from": "A small study", "to": "A larger study"}],
+        "asserted_by": "Example Research",
+        "effective_on": "2026-07-02",
+    }
+    receipt = ledger.post(record, "corrections", correction).json()
+    answer = ledger.client.get(f"/v1/records/{record}/diff?from=1&to={receipt['recorded_at']}")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-cache")
+    told = answer.json()
+    assert [told[end]["version"] for end in ("from", "to")] == [1, 2]
+    (title,) = [change for change in told["changes"] if change["path"] == "/title"]
+    assert title == {
+        "path": "/title",
+        "change": "changed",
+        "from": "A small study",
+        "to": "A larger study",
+        "events": [
+            {
+                "stream": record,
+                "version": 2,
+                "position": receipt["position"],
+                "type": "correction.issued",
+                "actor": "pipeline",
+                "reason": "A typing error.",
+                "recorded_at": receipt["recorded_at"],
+                "effective": "2026-07-02",
+            }
+        ],
+    }
+    whole = ledger.client.get(f"/v1/records/{record}/diff").json()
+    (submitted,) = [change for change in whole["changes"] if change["path"] == "/title"]
+    assert (submitted["change"], submitted["from"]) == ("added", None)
+    assert [each["version"] for each in submitted["events"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("from=7", 404, "version-unknown"),
+        ("from=2&to=1", 400, "invalid-parameter"),
+        ("from=1&from=2", 400, "invalid-parameter"),
+        ("since=1", 400, "invalid-parameter"),
+        ("to=yesterday", 400, "invalid-parameter"),
+        ("to=2020-01-01", 404, "not-yet-recorded"),
+        ("to=2999-01-01", 422, "moment-in-future"),
+    ],
+)
+def test_points_of_a_diff_that_are_none_are_refused(
+    ledger: Api, record: str, query: str, status: int, code: str
+) -> None:
+    answer = ledger.client.get(f"/v1/records/{record}/diff?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -1,4 +1,4 @@
-"""What does the ledger say of a record?  ``ledger show`` and ``ledger history``.
+"""What does the ledger say of a record?  ``ledger show``, ``ledger history``, ``ledger diff``.
 
 It prints what the views and the log hold, and leaves out nothing that it was not told to leave out.
 """
@@ -6,10 +6,23 @@ It prints what the views and the log hold, and leaves out nothing that it was no
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
 
-from ledger import errors
+import typer
+
+from ledger import errors, governance
 from ledger.cli import console, given
+from ledger.differing import Change
+from ledger.service import VERSIONS_MAX
+
+WHY: Final = ("reason", "public_note", "note")
+"""The members of an event that say why, of which each has one at most."""
+FROM_HELP: Final = (
+    "A version, 0 for before the first submission, or a recorded moment or day; without it, "
+    "everything since before the first submission."
+)
+TO_HELP: Final = "A version, or a recorded moment or day; without it, now."
 
 
 def show(record: given.Record, *, as_json: given.AsJson = False) -> None:
@@ -58,11 +71,50 @@ def history(record: given.Record, *, as_json: given.AsJson = False) -> None:
     if as_json:
         console.say(json.dumps(rows, ensure_ascii=False, indent=2))
         return
-    columns = ("version", "position", "recorded", "type", "actor", "basis")
-    console.table(columns, [_line(row) for row in rows])
+    place = ("version", "position", "recorded", "type", "actor", "basis")
+    console.table((*place, "effective", "reason"), [_line(row) for row in rows])
 
 
 def _line(row: dict[str, Any]) -> tuple[object, ...]:
     event = row["event"]
     place = (row["version"], row["position"], row["recorded_at"], row["type"])
-    return (*place, event["actor"], event["basis"]["kind"])
+    reason = next((event[name] for name in WHY if event.get(name)), None)
+    return (*place, event["actor"], event["basis"]["kind"], row["effective"], reason)
+
+
+def diff(
+    record: given.Record,
+    *,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="POINT", help=FROM_HELP, show_default=False)
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="POINT", help=TO_HELP, show_default=False)
+    ] = None,
+    as_json: given.AsJson = False,
+) -> None:
+    """Show what changed on a record between two points, and which events changed it."""
+    points = {name: point for name, point in (("from", start), ("to", end)) if point is not None}
+    with given.opened() as opened:
+        # Whoever asks here has the machine to itself: however many events there are, each is named.
+        found = given.wait(opened.difference(record, points, VERSIONS_MAX))
+    if as_json:
+        console.say(json.dumps(found.told, ensure_ascii=False, indent=2))
+        return
+    columns = ("field", "change", "from", "to", "version", "type", "actor", "recorded", "effective")
+    console.table(columns, [row for change in found.changes for row in _lines(change)])
+
+
+def _lines(change: Change) -> Iterator[tuple[object, ...]]:
+    """Yield a line for each event that had a part in a change."""
+    what = (change.path, change.kind, _short(change.before), _short(change.after))
+    for event in change.events or ():
+        version = event["version"] if event["stream"] != governance.STREAM else None
+        who = (version, event["type"], event["actor"])
+        yield (*what, *who, event["recorded_at"], event["effective"])
+
+
+def _short(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -5,6 +5,7 @@ Facts leave as they are stored: lines are put around the bytes, which are never 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 HISTORY_LIMIT_MAX: Final = 1_000
 POSITION_MAX: Final = 2**53
+POINTS: Final = {
+    "from": "A version, 0 for before the first submission, or a recorded moment, or a day for its "
+    "end in UTC; without it, everything since before the first submission.",
+    "to": "A version, a recorded moment or a day, as above; without it, now.",
+}
+"""The parameters that name the ends of a difference, and what each means."""
+
+DIFF_REFUSALS: Final[tuple[type[errors.Refusal], ...]] = (
+    errors.VersionUnknown,
+    errors.NotYetRecorded,
+    errors.MomentInFuture,
+)
 
 
 class Audit:
@@ -51,3 +64,12 @@ class Audit:
             headers["Link"] = f'<{urls.history(record_id)}?{urlencode(more)}>; rel="next"'
         body = b'{"items":[%b]}' % b",".join(map(dated_line, rows))
         return Response(body, media_type="application/json", headers=headers)
+
+    async def diff(self, request: Request) -> Response:
+        """Return what changed on a record between two points, each field with its events."""
+        given = requests.query(request, dict.fromkeys(POINTS, False))
+        points = {name: values[0] for name, values in given.items()}
+        found = await self.service.difference(request.path_params["address"], points)
+        text = json.dumps(found.told, ensure_ascii=False, separators=(",", ":"))
+        headers = {"Cache-Control": "no-cache"}
+        return Response(text, media_type="application/json", headers=headers)

@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 from ledger import errors
 from ledger.vocabulary import moment_text
 from ledger.web import choice, memento, problems, requests, urls
-from ledger.web.audit import HISTORY_LIMIT_MAX, Audit
+from ledger.web.audit import DIFF_REFUSALS, HISTORY_LIMIT_MAX, POINTS, Audit
 from projections import catalogue, corrections, findings
 from projections.catalogue import Catalogue
 from projections.corrections import Corrections
@@ -65,6 +65,7 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
     past: Refusals = (*named, *memento.REFUSALS)
     past_lists: Refusals = (*lists, *memento.REFUSALS)
     axes = dict.fromkeys(memento.AXES, "")
+    audit = Audit(reads.service)
     return (
         Read(urls.RECORDS, "list-records", reads.listing, {"q": "string"} | filters | page, late),
         Read(
@@ -75,7 +76,8 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
             late,
         ),
         Read(urls.FINDINGS, "list-findings", reads.findings, {"rule": "array"} | page, late),
-        Read(urls.HISTORY, "history", Audit(reads.service).history, since, named),
+        Read(urls.HISTORY, "history", audit.history, since, named),
+        Read(urls.DIFF, "diff", audit.diff, dict.fromkeys(POINTS, ""), (*named, *DIFF_REFUSALS)),
         Read(
             urls.RECORD_CORRECTIONS,
             "corrections-of-record",
@@ -141,6 +143,14 @@ def _parameters(read: Read) -> list[dict[str, Any]]:
 def _parameter(name: str, kind: str, highest: int) -> dict[str, Any]:
     if name in memento.AXES:
         return memento.parameter(name)
+    if name in POINTS:
+        return {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": POINTS[name],
+        }
     schema: dict[str, Any] = {"type": kind}
     if kind == "array":
         schema["items"] = {"type": "string"}

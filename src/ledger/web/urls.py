@@ -35,6 +35,7 @@ SCHEMA: Final = "/schemas/{name}"
 RECORDS: Final = "/v1/records"
 RECORD: Final = f"{RECORDS}/{NAME}"
 HISTORY: Final = f"{RECORD}/history"
+DIFF: Final = f"{RECORD}/diff"
 RECORD_CORRECTIONS: Final = f"{RECORD}/corrections"
 RECORD_FINDINGS: Final = f"{RECORD}/findings"
 EVALUATIONS: Final = f"{RECORD}/evaluations"
@@ -139,6 +140,11 @@ def record(id_: str) -> str:
 def history(id_: str) -> str:
     """Return the address of a record's events."""
     return filled(HISTORY, id_)
+
+
+def diff(id_: str, **points: str | int | None) -> str:
+    """Return the address of what changed on a record between two points."""
+    return with_query(filled(DIFF, id_), points)
 
 
 def record_corrections(id_: str) -> str:
