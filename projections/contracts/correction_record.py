@@ -10,7 +10,18 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from projections.contracts.document import Count, Day, Document, Links, Part, State, Url, Uuid, View
+from projections.contracts.document import (
+    Count,
+    Day,
+    Digest,
+    Document,
+    Links,
+    Part,
+    State,
+    Url,
+    Uuid,
+    View,
+)
 
 UPDATED: Final = "2026-11-21"
 """The day on which the shape of this contract last changed."""
@@ -19,7 +30,8 @@ MANIFEST: Final = "paper-manifest-v1.1"
 
 POLICY_BASIS: Final = (
     "The record is a log of facts: a correction is one more fact, with what the field said before, "
-    "what it says since, and a public note. Keys and operational logs are not public."
+    "what it says since, and a public note. Where texts had to be erased, erasures say so. Keys "
+    "and operational logs are not public."
 )
 INTERPRETATION: Final = (
     "CURRENT does not mean free of errors: no correction was issued. A notice without affected "
@@ -91,6 +103,27 @@ class CorrectionEvent(Part):
     version: Count
 
 
+class Erasure(Part):
+    """Texts that were erased from a fact of the record: what, when, at whose asking, by whom, why.
+
+    Their places in the fact stay; what stood there is gone.
+    """
+
+    position: Count
+    version: Count
+    type: str
+    members: tuple[str, ...]
+    redacted_digest: Digest
+    erased_on: Day
+    asked_by: Literal[
+        "data-subject", "author", "publisher", "rights-holder", "authority", "operator"
+    ]
+    reason: str
+    legal_basis: str | None
+    erased_by: str
+    recorded_as: Count
+
+
 class Successor(Part):
     """The record that took this one's place."""
 
@@ -123,6 +156,7 @@ class CorrectionRecord(Document):
     last_corrected_at: Day | None
     correction_events: tuple[CorrectionEvent, ...]
     known_superseded_manifest_urls: tuple[Url, ...]
+    erasures: tuple[Erasure, ...]
     standing: Literal[
         "clear", "under-concern", "partially-retracted", "withdrawn", "retracted", "removed"
     ]
@@ -152,6 +186,7 @@ def correction_record(view: View, links: Links) -> CorrectionRecord:
         last_corrected_at=told["last_corrected_on"],
         correction_events=[event(entry) for entry in told["entries"]],
         known_superseded_manifest_urls=(),
+        erasures=view["erasures"],
         standing=told["standing"],
         superseded_by=successor(view, links),
         policy={

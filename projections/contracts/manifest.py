@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from projections.contracts.correction_record import CorrectionEvent, Successor, successor
+from projections.contracts.correction_record import CorrectionEvent, Erasure, Successor, successor
 from projections.contracts.correction_record import event as correction_event
 from projections.contracts.document import (
     Basis,
@@ -250,6 +250,7 @@ class PaperManifest(Document):
     quality_dimensions: Dimensions
     policy: Policy
     correction_record: Corrections
+    erasures: tuple[Erasure, ...]
     superseded_by: Successor | None
     provenance: Provenance
     doi: str | None
@@ -275,6 +276,7 @@ _AS_IN_THE_VIEW = (
     "policy",
     "provenance",
     "doi",
+    "erasures",
 )
 
 
