@@ -145,6 +145,16 @@ class Seen:
         return document
 
     @property
+    def shown(self) -> dict[str, Any]:
+        """The public document with its place in the log, and which past this is."""
+        place = {
+            "position": self.last.position,
+            "recorded_at": moment_text(self.last.recorded_at),
+            "past": self.told,
+        }
+        return place | self.document
+
+    @property
     def counted(self) -> tuple[Entry, ...]:
         """The known events that had taken effect."""
         return tuple(entry for entry in self.known if entry.counts)

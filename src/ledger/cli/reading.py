@@ -11,13 +11,19 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ledger import errors, governance
+from ledger import errors, governance, past
 from ledger.cli import console, given
 from ledger.differing import Change
 from ledger.service import VERSIONS_MAX
 
 WHY: Final = ("reason", "public_note", "note")
 """The members of an event that say why, of which each has one at most."""
+VERSION_HELP: Final = "What was shown when this was the record's last version."
+RECORDED_HELP: Final = "What was shown at this moment, or at the end of this day in UTC."
+AS_OF_HELP: Final = (
+    "What was in effect at this moment or at the end of this day, by what is known now, or was "
+    "known at the version or recorded moment."
+)
 FROM_HELP: Final = (
     "A version, 0 for before the first submission, or a recorded moment or day; without it, "
     "everything since before the first submission."
@@ -25,10 +31,29 @@ FROM_HELP: Final = (
 TO_HELP: Final = "A version, or a recorded moment or day; without it, now."
 
 
-def show(record: given.Record, *, as_json: given.AsJson = False) -> None:
-    """Show the current public view of a record."""
+def show(
+    record: given.Record,
+    *,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="N", help=VERSION_HELP, show_default=False)
+    ] = None,
+    recorded_at: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help=RECORDED_HELP, show_default=False)
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help=AS_OF_HELP, show_default=False)
+    ] = None,
+    as_json: given.AsJson = False,
+) -> None:
+    """Show the public view of a record, now or as it was."""
+    told = {"version": version, "recorded_at": recorded_at, "as_of": as_of}
+    question = past.asked({name: text for name, text in told.items() if text is not None})
+    view: dict[str, Any] | None
     with given.opened() as opened:
-        view = given.wait(opened.record(record))
+        if question is None:
+            view = given.wait(opened.record(record))
+        else:
+            view = given.wait(opened.past(record, question)).shown
     if view is None:
         raise errors.RecordUnknown
     if as_json:
@@ -58,6 +83,20 @@ def _for_people(view: dict[str, Any]) -> dict[str, object]:
         "basis": f"{view['basis']}, policy {view['policy']['version']}",
         "version": f"{view['version']} at position {view['position']}",
         "recorded": view["recorded_at"],
+        **_past(view.get("past")),
+    }
+
+
+def _past(told: dict[str, Any] | None) -> dict[str, object]:
+    """Return what is said of a view of the past."""
+    if told is None:
+        return {}
+    left_out = ", ".join(map(str, told["not_in_effect"]))
+    return {
+        "as recorded at": told["recorded_at"],
+        "as in effect at": told["as_of"],
+        "known up to version": told["known_version"],
+        "not in effect": f"version {left_out}" if left_out else None,
     }
 
 
