@@ -216,6 +216,27 @@ def test_an_erasure_is_answered_as_an_append_is(ledger: Api) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", erased["erased_on"])
 
 
+def test_the_page_and_the_history_say_that_something_was_erased(ledger: Api) -> None:
+    record = ledger.submit(content=CONTENT).json()["handle"]
+    position = position_of(ledger, record, 1)
+    reason = "<b>She</b> asked us to."
+    erase(ledger, record, position, "/content/note", "/content/title", reason=reason)
+    page = ledger.client.get(f"/records/{record}").text
+    notice = "2 texts of this record were erased, last on"
+    assert notice in page
+    assert "by pipeline; it was asked for by a person whom it was about" in page
+    assert f'href="/records/{record.removeprefix("SRCH:")}#version-2"' in page
+    assert "/content/note, /content/title of version 1" in page
+    assert "&lt;b&gt;She&lt;/b&gt; asked us to." in page
+    assert '<a href="#version-2">version 2</a>' in page
+    first, second = ledger.client.get(f"/v1/records/{record}/history").json()["items"]
+    assert (first["salt"], first["event"]["content"]["note"]) == ("", "[erased]")
+    assert len(first["commitment"]) == 64
+    assert second["type"] == "payload.erased"
+    assert len(second["salt"]) == 64
+    assert second["event"]["reason"] == reason
+
+
 def test_a_retry_gets_the_same_answer_although_the_text_is_gone(ledger: Api) -> None:
     record = ledger.submit(content=CONTENT | {"note": "We thank her"}).json()["handle"]
     again = {"content": CONTENT | {"note": "We thank her twice"}, "reason": "Gratitude"}

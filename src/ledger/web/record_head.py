@@ -5,7 +5,7 @@ Pure; a prefix such as RETRACTED is computed at each showing and never stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """What must be read before anything else; ``kind`` is past, standing, superseded or behind."""
+    """What must be read before anything else.
+
+    ``kind`` is past, standing, superseded, erased or behind.
+    """
 
     kind: str
     headline: str
@@ -91,6 +94,8 @@ def banners(
         href = urls.record_page(document["superseded_by"])
         text = f"{successor['handle']}: {successor['title']}" if successor else "Go to that record"
         found.append(Banner("superseded", "Superseded", sentence, href, text))
+    if erasures := document.get("erasures"):
+        found.append(_erased(erasures, urls.record_page(document["handle"])))
     if behind is not None:
         sentence = f"The views have not reached position {behind} yet; reload in a moment."
         found.append(Banner("behind", "Catching up", sentence))
@@ -100,6 +105,19 @@ def banners(
 def past_banner(past: Past, now_href: str) -> Banner:
     """Return the banner of a page that shows the past."""
     return Banner("past", past.headline, past.sentence, now_href, "See it as it is now")
+
+
+def _erased(erasures: Sequence[Mapping[str, Any]], address: str) -> Banner:
+    last = erasures[-1]
+    many = sum(len(each["members"]) for each in erasures)
+    texts = f"{wording.count(many, 'text')} of this record {'was' if many == 1 else 'were'} erased"
+    asker = wording.said(wording.ASKERS, last["asked_by"])
+    sentence = (
+        f"{texts}, last on {wording.day(last['erased_on'])} by {last['erased_by']}; it was asked "
+        f"for by {asker}, and the timeline says why."
+    )
+    href = f"{address}#version-{last['recorded_as']}"
+    return Banner("erased", "Text erased", sentence, href, "Read the erasure")
 
 
 def _facts(document: Document) -> tuple[Fact, ...]:

@@ -6,11 +6,12 @@ never merges them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
-from ledger.events import AnyEvent
+from ledger.events import AnyEvent, PayloadErased
 from ledger.web import urls, wording
 from ledger.web.fact import Fact, at_moment, on_day
 
@@ -40,6 +41,8 @@ class Entry:
     href: str | None = None
     """Where the record is shown as it was when this was its last event."""
     in_effect: bool = True
+    erased_by: tuple[int, ...] = ()
+    """The versions that took texts away from this one."""
 
 
 def entries(
@@ -52,11 +55,16 @@ def entries(
     ``address`` is that of the record's page; ``not_in_effect`` names versions that do not count at
     the moment that is shown.
     """
+    erased_by = defaultdict[int, list[int]](list)
+    for each in history:
+        if each["type"] == PayloadErased.TYPE:
+            erased_by[each["event"]["version"]].append(each["version"])
     return tuple(
         replace(
             _entry(each),
             href=urls.with_query(address, {"version": each["version"]}) if address else None,
             in_effect=each["version"] not in not_in_effect,
+            erased_by=tuple(erased_by[each["version"]]),
         )
         for each in history
     )
@@ -182,6 +190,13 @@ def _imported(body: Body) -> str:
     return f"{body.get('name', 'A page')}: {lines}, {unknown}, {missing}"
 
 
+def _erased(body: Body) -> str:
+    asker = wording.said(wording.ASKERS, str(body.get("asked_by", "")))
+    basis = f"; {body['legal_basis']}" if body.get("legal_basis") else ""
+    members = ", ".join(body.get("members") or ())
+    return f"{members} of version {body.get('version', '?')}, asked for by {asker}{basis}"
+
+
 SUMMARIES: Final[dict[str, Callable[[Body], str]]] = {
     "record.submitted": _submitted,
     "record.resubmitted": _resubmitted,
@@ -193,4 +208,5 @@ SUMMARIES: Final[dict[str, Callable[[Body], str]]] = {
     "correction.issued": _corrected,
     "record.superseded": _superseded,
     "page.imported": _imported,
+    "payload.erased": _erased,
 }

@@ -105,7 +105,18 @@ EVENTS: Final = {
     "correction.issued": "Corrected",
     "record.superseded": "Superseded",
     "page.imported": "Page imported",
+    "payload.erased": "Text erased",
 }
+ASKERS: Final = {
+    "data-subject": "a person whom it was about",
+    "author": "an author",
+    "publisher": "the publisher",
+    "rights-holder": "a holder of rights",
+    "authority": "an authority",
+    "operator": "the operator of this ledger",
+}
+"""In which role somebody asked for an erasure."""
+
 CLAIM_COUNTERS: Final = {
     "extracted": "Extracted claims",
     "grounded": "Source-grounded claims",
