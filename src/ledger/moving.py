@@ -18,16 +18,28 @@ from ledger.artifacts import Artifacts
 from ledger.service import VIEWS_SUFFIX
 from ledger.settings import Settings
 from ledger.store import Store, adapters
-from ledger.transparency.key_file import KeyFile
+from ledger.transparency.opening import open_log
 from ledger.worker.rebuilding import write_documents
 
 
-def export_archive(settings: Settings, folder: Path, progress: Progress) -> Report:
-    """Bring the archive in a folder up to date with the ledger; refuses as ``export`` does."""
+def export_archive(settings: Settings, folder: Path, progress: Progress) -> tuple[Report, str]:
+    """Bring the archive in a folder up to date with the ledger; refuses as ``export`` does.
+
+    A checkpoint of everything is published first.  Where that cannot be, the archive ends at the
+    last one, and the second thing that is returned says in a sentence why.
+    """
     artifacts = _artifacts(settings)
     with _open(settings) as store:
-        source = Source(store, artifacts.path, settings.log_name, _vkey(settings))
-        return export(source, folder, progress)
+        log, trouble = open_log(store, settings), ""
+        key = None
+        try:
+            key = log.publisher.key()
+            log.catch_up()
+        except errors.Refusal as refusal:
+            trouble = refusal.detail
+        vkey = None if key is None else str(key.verifier)
+        source = Source(store, artifacts.path, settings.log_name, vkey)
+        return export(source, folder, progress), trouble
 
 
 def import_archive(
@@ -61,12 +73,3 @@ def _open(settings: Settings) -> Store:
 def _artifacts(settings: Settings) -> Artifacts:
     # What was taken once is taken again, whatever the limit for new ones is.
     return Artifacts(settings.data_dir / "artifacts", sys.maxsize)
-
-
-def _vkey(settings: Settings) -> str | None:
-    """Return the log's public key, None without a key that this account may read."""
-    try:
-        key = KeyFile(settings.log_key).read()
-    except errors.LogKeyUnusable:
-        return None
-    return None if key is None else str(key.verifier)

@@ -53,6 +53,8 @@ class Report:
     """Events whose segments were there already, and whole."""
     copied: int = 0
     """Artifacts whose bytes were not there yet."""
+    left: int = 0
+    """Events that no checkpoint covers yet, so that they were left out."""
 
 
 def export(source: Source, place: Path, progress: Progress = lambda _done, _all: None) -> Report:
@@ -119,7 +121,12 @@ class _Export:
             # What was a part of a tile is no longer needed where there is all of it.
             self.folder.drop(f"{name}.p")
         kept = (self.segments[name] for name in self.kept - self.stale)
-        return Report(manifest, sum(each.last - each.first + 1 for each in kept), self.copied)
+        return Report(
+            manifest,
+            kept=sum(each.last - each.first + 1 for each in kept),
+            copied=self.copied,
+            left=self.source.store.head() - goal.size,
+        )
 
     # ------------------------------------------------------------ what there is to do
 

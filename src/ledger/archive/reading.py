@@ -93,6 +93,9 @@ class Archive:
             return cls(folder, manifest, None)
         note = _content(folder, form.CHECKPOINT, NOTE_BYTES_MAX)
         try:
+            if vkey is None and not (folder / form.VKEY).exists():
+                message = f"{form.VKEY} is missing: give --vkey the public key of the log."
+                raise errors.BrokenArchive(message)
             key = vkey or _content(folder, form.VKEY, NOTE_BYTES_MAX).decode("ascii").strip()
             checkpoint, _cosigned = open_checkpoint(note, VerifierKey.parse(key))
         except (BadKey, BadNote, UnicodeDecodeError) as bad:

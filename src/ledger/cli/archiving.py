@@ -17,13 +17,18 @@ def export(
 ) -> None:
     """Write the log as static files, or bring such an archive up to date."""
     with console.progress("exporting", 0) as told:
-        report = moving.export_archive(given.settings(), folder, told)
+        report, trouble = moving.export_archive(given.settings(), folder, told)
     manifest = report.manifest
     console.say(
         f"Exported {manifest.size} events to {folder}; {report.kept} were there already, "
         f"{report.copied} artifacts were copied.",
         f"Root {manifest.root}, {_signed(signed=manifest.signed)} for {manifest.origin}.",
     )
+    if report.left:
+        why = f": {trouble}" if trouble else "."
+        console.note(
+            f"No checkpoint covers the last {report.left} events, which are not in it{why}"
+        )
     for digest in manifest.artifacts.missing:
         console.note(f"missing or damaged: {digest}")
 

@@ -1,0 +1,134 @@
+"""Ledgers of both kinds to export from and import into, and everything that can be seen of one."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+
+import given_postgres
+from ledger import actors, moving
+from ledger.archive.exporting import Report
+from ledger.service import ASYNCHRONOUS, Service
+from ledger.settings import ProjectorPlace, Settings
+from ledger.store import adapters
+from ledger.transparency.lines import event_line, leaf_of
+from ledger.transparency.merkle import Frontier
+from projections import public_view
+
+TABLES = {
+    "reservations": "kind, value, owner",
+    "artifacts": "digest, size_bytes, position",
+    "log_tiles": "level, idx, data",
+    "log_checkpoints": "size, root, note",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a ledger is or may come to be: settings for the owner and for who serves."""
+
+    owner: Settings
+    app: Settings
+
+    @property
+    def url(self) -> str:
+        return self.owner.database_url
+
+
+def somewhere(kind: Literal["sqlite", "postgres"], folder: Path) -> Place:
+    """Return a place for a ledger; there is none yet."""
+    data = folder / f"data-{uuid.uuid4().hex[:8]}"
+    apart = ProjectorPlace.APART
+    if kind == "sqlite":
+        url = f"sqlite:///{data / 'ledger.db'}"
+        settings = Settings(database_url=url, data_dir=data, projector=apart)
+        return Place(settings, settings)
+    database = given_postgres.session_server().create_database(f"moved_{uuid.uuid4().hex}")
+    return Place(
+        Settings(database_url=database.owner_url, data_dir=data, projector=apart),
+        Settings(database_url=database.app_url, data_dir=data, projector=apart),
+    )
+
+
+def unseen(_done: int, _total: int) -> None:
+    """Hear of progress and show nothing."""
+
+
+def exported(settings: Settings, folder: Path) -> Report:
+    report, trouble = moving.export_archive(settings, folder, unseen)
+    assert not trouble
+    return report
+
+
+def imported(folder: Path, place: Place, vkey: str | None = None) -> bool:
+    return moving.import_archive(place.owner, folder, vkey, unseen)[1]
+
+
+def bring_key(live: Place, place: Place) -> None:
+    """Move the log's key and its memory by hand, as the guide says."""
+    for file in live.app.data_dir.glob("log.key*"):
+        shutil.copy(file, place.app.data_dir)
+
+
+def equal(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files with the same bytes."""
+    return subprocess.run(["diff", "-r", one, other], check=False).returncode == 0
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return every file of a folder by its name."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def written(place: Place) -> dict[str, Any]:
+    """Return what lies in the store, before any projector has looked at it."""
+    settings = place.app
+    with adapters.open_store(
+        settings.database_url, queue_max=10, idempotency_days=30, timeout_s=5
+    ) as store:
+        rows = list(store.rows())
+        tree = Frontier()
+        tree.extend(map(leaf_of, rows))
+        seen: dict[str, Any] = {
+            "lines": [event_line(row) for row in rows],
+            "root": tree.root(),
+            public_view.NAME: list(store.documents(public_view.NAME)),
+            actors.VIEW: list(store.documents(actors.VIEW)),
+        }
+    seen |= {table: sorted(_table(place, table)) for table in TABLES}
+    # Of all checkpoints that were published, the last one goes on.
+    return seen | {"log_checkpoints": seen["log_checkpoints"][-1:]}
+
+
+def views(place: Place) -> dict[str, Any]:
+    """Return every row of the views that follow the log, once they have reached its end."""
+    with Service(place.app) as service:
+        service.projector.catch_up()
+        with service.views.reading() as reader:
+            return {
+                table.name: sorted(
+                    reader.execute(f"SELECT {', '.join(table.fields)} FROM {table.name}"),  # noqa: S608
+                    key=repr,
+                )
+                for projection in ASYNCHRONOUS
+                for table in projection.TABLES
+            }
+
+
+def _table(place: Place, table: str) -> list[tuple[Any, ...]]:
+    if place.owner.is_sqlite:
+        connection = sqlite3.connect(place.owner.database_path)
+        try:
+            return connection.execute(f"SELECT {TABLES[table]} FROM {table}").fetchall()  # noqa: S608
+        finally:
+            connection.close()
+    with psycopg.connect(place.url) as server:
+        return server.execute(f"SELECT {TABLES[table]} FROM ledger.{table}".encode()).fetchall()  # noqa: S608

@@ -1,0 +1,279 @@
+"""A ledger goes out as files and comes back the same, on either database, as often as you like."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from typer.testing import CliRunner
+
+from given_archive import (
+    Place,
+    bring_key,
+    equal,
+    exported,
+    files,
+    imported,
+    somewhere,
+    views,
+    written,
+)
+from given_histories import histories
+from given_projector import opened
+from given_records import stock
+from given_service import Api, api
+from ledger import errors
+from ledger.cli import app
+from ledger.events import Event
+from ledger.service import Service
+from ledger.settings import Settings
+from ledger.vocabulary import PolicyVersion, Scope
+
+SEEDS = Path(os.environ.get("LEDGER_SEEDS") or Path(__file__).parents[2] / "../shared/seeds")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Api]]:
+    """A served ledger with a little of everything, some of it changed under another policy."""
+    with api(tmp_path_factory.mktemp("source")) as client:
+        stock(client)
+        key = client.issue("leaver", Scope.SUBMIT)
+        ledger = client.service.ledger
+        adopt = ledger.adopt_policy(
+            PolicyVersion.V2, "stated", "To see what it changes.", "operator"
+        )
+        revoke = ledger.revoke_key("leaver", key.split("_")[1], "operator", "They left.")
+        last = [asyncio.run(each) for each in (adopt, revoke)][-1]
+        assert asyncio.run(client.service.caught_up(last.position))
+        yield Place(client.service.settings, client.service.settings), client
+
+
+def test_there_and_back_again_nothing_is_lost(source: tuple[Place, Api], tmp_path: Path) -> None:
+    live, _ = source
+    exported(live.app, tmp_path / "first")  # and so published, as it stands now
+    before, shown = written(live), views(live)
+    assert before["reservations"]
+    assert before["artifacts"]
+    place, count = live, len(before["lines"])
+    for number, kind in enumerate(("postgres", "sqlite", "postgres")):
+        archive = tmp_path / str(number)
+        report = exported(place.app, archive)
+        assert report.manifest.size == count
+        assert report.manifest.root == before["root"].hex()
+        place = somewhere(kind, tmp_path)  # type: ignore[arg-type]
+        assert imported(archive, place)
+        assert written(place) == before
+        assert views(place) == shown
+        bring_key(live, place)
+    assert equal(tmp_path / "0", tmp_path / "1")
+    assert equal(tmp_path / "0", tmp_path / "2")
+
+
+def test_the_bytes_of_artifacts_come_along(source: tuple[Place, Api], tmp_path: Path) -> None:
+    live, _ = source
+    exported(live.app, tmp_path / "archive")
+    place = somewhere("sqlite", tmp_path)
+    imported(tmp_path / "archive", place)
+    kept = files(live.app.data_dir / "artifacts")
+    assert len(kept) == 2
+    assert files(place.app.data_dir / "artifacts") == kept
+
+
+def test_an_imported_ledger_is_in_use_at_once(source: tuple[Place, Api], tmp_path: Path) -> None:
+    live, client = source
+    exported(live.app, tmp_path / "archive")
+    place = somewhere("postgres", tmp_path)
+    imported(tmp_path / "archive", place)
+
+    async def used() -> tuple[str, int]:
+        with Service(place.app) as service:
+            holder = await service.ledger.keys.holder(client.key)
+            with pytest.raises(errors.NotAuthenticated):
+                await service.ledger.keys.holder("lk_0_none")
+            (issued, _revoked) = await service.store.stream("actor:leaver")
+            key_id = json.loads(issued.state)["key_id"]
+            with pytest.raises(errors.KeyAlreadyRevoked):
+                await service.ledger.revoke_key("leaver", key_id, "operator", "Again.")
+            _key, receipt = await service.ledger.issue_key("newcomer", (Scope.SUBMIT,), "operator")
+            return holder.actor, receipt.position
+
+    actor, position = asyncio.run(used())
+    assert actor == "pipeline"
+    assert position == len(written(live)["lines"]) + 1
+
+
+def test_the_real_pages_go_there_and_back(tmp_path: Path) -> None:
+    pages = sorted(SEEDS.glob("*.txt"))
+    if not pages:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no real pages in {SEEDS}")
+        pytest.skip(f"no real pages in {SEEDS}")
+    first = somewhere("postgres", tmp_path)
+    typed(first.owner, "init")
+    typed(first.app, "import", "pages", *map(str, pages))
+    typed(first.app, "export", str(tmp_path / "archive"))
+    second = somewhere("sqlite", tmp_path)
+    typed(second.app, "import", "archive", str(tmp_path / "archive"))
+    assert written(second) == written(first)
+    assert views(second) == views(first)
+    again = typed(second.app, "import", "archive", str(tmp_path / "archive"))
+    assert "held these" in again
+
+
+def typed(place: Settings, *arguments: str, code: int = 0) -> str:
+    """Type a command for the ledger at a place; return what it says."""
+    environment = {
+        "LEDGER_DATABASE_URL": place.database_url,
+        "LEDGER_DATA_DIR": str(place.data_dir),
+    }
+    done = CliRunner().invoke(app, arguments, env=environment)
+    if isinstance(done.exception, errors.Refusal):
+        raise done.exception
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(histories())
+def test_any_history_goes_there_and_back(tmp_path: Path, events: tuple[Event, ...]) -> None:
+    place = somewhere("sqlite", tmp_path)
+    home = place.app.data_dir
+    home.mkdir()
+    with opened(home) as scene:
+        for event in events:
+            scene.append(event.originator_id, lambda _id, _version, event=event: event)  # type: ignore[misc]
+    (home / "ledger").rename(place.app.database_path)
+    before = written(place)
+    exported(place.app, home / "archive")
+    other = somewhere("postgres", tmp_path)
+    imported(home / "archive", other)
+    back = somewhere("sqlite", tmp_path)
+    exported(other.app, home / "second")
+    imported(home / "second", back)
+    taken = {"reservations", "artifacts"}  # this scene writes none
+    for found in (written(other), written(back)):
+        assert found | {name: [] for name in taken} == before
+        assert found["reservations"]
+    assert views(other) == views(back) == views(place)
+    assert equal(home / "archive", home / "second")
+
+
+def test_an_archive_without_its_key_needs_to_be_told_one(
+    source: tuple[Place, Api], tmp_path: Path
+) -> None:
+    live, client = source
+    exported(live.app, tmp_path / "archive")
+    vkey = (tmp_path / "archive" / "log" / "vkey").read_text().strip()
+    assert vkey == str(client.service.log.publisher.key().verifier)  # type: ignore[union-attr]
+    (tmp_path / "archive" / "log" / "vkey").unlink()
+    place = somewhere("sqlite", tmp_path)
+    with pytest.raises(errors.BrokenArchive, match="give --vkey"):
+        imported(tmp_path / "archive", place)
+    assert imported(tmp_path / "archive", place, vkey)
+    # Nor has the new ledger the key, so that it can sign nothing; what was published it has.
+    again = exported(place.app, tmp_path / "again")
+    assert again.manifest.signed
+    assert not (tmp_path / "again" / "log" / "vkey").exists()
+    bring_key(live, place)
+    exported(place.app, tmp_path / "again")
+    assert (tmp_path / "again" / "log" / "vkey").read_text().strip() == vkey
+
+
+def test_only_what_is_new_is_written(tmp_path: Path) -> None:
+    with api(tmp_path / "live") as client:
+        stock(client)
+        settings = client.service.settings
+        first = exported(settings, tmp_path / "archive")
+        assert (first.kept, first.copied) == (0, 2)
+        untouched = {p: p.stat().st_mtime_ns for p in (tmp_path / "archive").rglob("*")}
+        again = exported(settings, tmp_path / "archive")
+        assert (again.kept, again.copied) == (again.manifest.size, 0)
+        changed = {p for p, at in untouched.items() if p.stat().st_mtime_ns != at and p.is_file()}
+        assert {p.name for p in changed} <= {"manifest.json"}
+        client.submit()
+        third = exported(settings, tmp_path / "archive")
+        exported(settings, tmp_path / "fresh")
+    assert third.manifest.size == first.manifest.size + 1
+    fresh, grown = files(tmp_path / "fresh"), files(tmp_path / "archive")
+    # What was a part of a tile stays until there is all of it.
+    left = {f"log/tile/{kind}/000.p/{first.manifest.size}" for kind in ("0", "entries")}
+    assert grown == fresh | {name: grown[name] for name in left}
+    place = somewhere("sqlite", tmp_path)
+    assert imported(tmp_path / "archive", place)
+
+
+def test_a_folder_of_something_else_is_left_alone(
+    source: tuple[Place, Api], tmp_path: Path
+) -> None:
+    live, _ = source
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("The only copy.")
+    with pytest.raises(errors.AnotherArchive, match="not empty"):
+        exported(live.app, tmp_path / "mine")
+    assert files(tmp_path / "mine") == {"thesis.txt": b"The only copy."}
+    with api(tmp_path / "other") as client:
+        stock(client)
+        for n in range(40):
+            client.submit(content={"title": f"Study {n}", "publisher": "Example Research"})
+        exported(client.service.settings, tmp_path / "archive")
+    before = files(tmp_path / "archive")
+    with pytest.raises(errors.AnotherArchive, match=r"holds \d+ events, and there are"):
+        exported(live.app, tmp_path / "archive")
+    assert files(tmp_path / "archive") == before
+
+
+def test_a_ledger_with_other_events_is_left_alone(
+    source: tuple[Place, Api], tmp_path: Path
+) -> None:
+    live, _ = source
+    exported(live.app, tmp_path / "archive")
+    for kind in ("sqlite", "postgres"):
+        place = somewhere(kind, tmp_path)  # type: ignore[arg-type]
+        typed(place.owner, "init")
+        before = written(place)
+        with pytest.raises(errors.LedgerNotEmpty, match="holds 4 events"):
+            imported(tmp_path / "archive", place)
+        assert written(place) == before
+
+
+def test_an_artifact_that_is_gone_or_damaged_is_named(tmp_path: Path) -> None:
+    with api(tmp_path / "live") as client:
+        stock(client)
+        settings = client.service.settings
+        gone, damaged = sorted(
+            p for p in (settings.data_dir / "artifacts").rglob("*") if p.is_file()
+        )
+        gone.unlink()
+        damaged.write_bytes(b"X" * damaged.stat().st_size)
+        said = typed(settings, "export", str(tmp_path / "archive"))
+    assert f"missing or damaged: sha256:{gone.name}" in said
+    assert f"missing or damaged: sha256:{damaged.name}" in said
+    place = somewhere("sqlite", tmp_path)
+    said = typed(place.app, "import", "archive", str(tmp_path / "archive"))
+    assert f"missing from the archive: sha256:{gone.name}" in said
+
+
+def test_a_damaged_log_is_not_exported(tmp_path: Path) -> None:
+    with api(tmp_path / "live") as client:
+        stock(client)
+        settings = client.service.settings
+        exported(settings, tmp_path / "archive")
+    connection = sqlite3.connect(settings.database_path)
+    connection.execute("DROP TRIGGER events_are_never_updated")
+    connection.execute(
+        "UPDATE events SET state = cast(replace(state, 'a', 'b') AS BLOB) WHERE position = 9"
+    )
+    connection.commit()
+    connection.close()
+    with pytest.raises(errors.LogAltered, match="position 9"):
+        exported(settings, tmp_path / "fresh")
+    assert not (tmp_path / "fresh" / "manifest.json").exists()
