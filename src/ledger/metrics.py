@@ -6,8 +6,8 @@ their figures when somebody reads the metrics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -105,6 +105,37 @@ class Metrics:
             views,
             registry=registry,
         )
+        self.tree_size = Gauge(
+            "ledger_tree_size", "Events that the Merkle tree holds.", registry=registry
+        )
+        self.published_size = Gauge(
+            "ledger_published_size", "Events that a checkpoint covers.", registry=registry
+        )
+        self.merge_delay_s = Gauge(
+            "ledger_merge_delay_seconds",
+            "The age of the oldest event that no checkpoint covers, 0 if all are covered.",
+            registry=registry,
+        )
+        self.cosignatures = Gauge(
+            "ledger_checkpoint_cosignatures",
+            "Witnesses that cosigned the latest checkpoint.",
+            registry=registry,
+        )
+        self.witness_troubles = Gauge(
+            "ledger_witness_troubles",
+            "Witnesses that this process asked last without getting a cosignature.",
+            registry=registry,
+        )
+        self.log_stopped = Gauge(
+            "ledger_log_stopped",
+            "1 if the log publishes nothing, and /readyz says why, else 0.",
+            registry=registry,
+        )
+        self.audit_passed = Gauge(
+            "ledger_audit_passed",
+            "1 if the last audit found nothing, 0 if it did, -1 if there was none.",
+            registry=registry,
+        )
         Gauge("ledger_build_info", "The program's version.", ["version"], registry=registry).labels(
             version
         ).set(1)
@@ -139,6 +170,17 @@ class Metrics:
     def refused(self, code: str) -> None:
         """Note a refusal."""
         self.refusals.labels(code).inc()
+
+    def log_told(self, told: Mapping[str, Any]) -> None:
+        """Note how the signed log stands, as its status tells."""
+        signed, audit = told["published"], told["audit"]
+        self.tree_size.set(told["size"])
+        self.published_size.set(signed["size"] if signed else 0)
+        self.merge_delay_s.set(told["merge_delay_s"])
+        self.cosignatures.set(len(signed["cosigned_by"]) if signed else 0)
+        self.witness_troubles.set(len(told["witnesses"]))
+        self.log_stopped.set(told["trouble"] is not None)
+        self.audit_passed.set(-1 if audit is None else not audit.get("trouble"))
 
     def text(self) -> bytes:
         """Return everything in the text format of Prometheus."""

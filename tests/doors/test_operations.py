@@ -126,7 +126,7 @@ def test_ready_says_each_check_by_name(ledger: Api) -> None:
     answer = ledger.client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     checks = answer.json()["checks"]
-    assert list(checks) == ["store", "artifacts", "views", "projector"]
+    assert list(checks) == ["store", "artifacts", "views", "projector", "log"]
     assert checks["store"] == {"status": "ready", "position": receipt["position"]}
     views = checks["views"]["views"]
     assert set(views) == {"public_view", "corrections", "catalogue", "findings"}

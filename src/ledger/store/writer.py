@@ -157,11 +157,13 @@ class Writer:
     def _timed(self, batch: list[_Wish]) -> None:
         began = time.perf_counter()
         self._carry_out(batch)
-        if self._observe is not None:
+        # Works of another kind, such as a step of the tree, are no appends.
+        appends = [wish for wish in batch if not callable(wish.work)]
+        if self._observe is not None and appends:
             ended = time.perf_counter()
-            waited = [ended - wish.since for wish in batch]
+            waited = [ended - wish.since for wish in appends]
             try:
-                self._observe.committed(len(batch), ended - began, waited)
+                self._observe.committed(len(appends), ended - began, waited)
             except Exception:  # noqa: BLE001 - the log goes on unobserved
                 _log.exception("the observer of commits failed")
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ledger import errors, metrics, vocabulary
+from ledger.transparency.log_status import status_of
 from ledger.web import urls
 from ledger.worker import Standing
 from projections.table import Standing as Written
@@ -71,13 +72,15 @@ class Watch:
         """Answer each check by its name: 200 when requests can be served, else 503.
 
         A view that an event stopped is named and makes the answer ``degraded``, still with 200:
-        every process would say the same, and appends and the other reads go on.
+        every process would say the same, and appends and the other reads go on.  So does a log
+        that can publish nothing more.
         """
         checks = {
             "store": await self._checked(self._store),
             "artifacts": await self._checked(self._artifacts),
             "views": await self._checked(self._views),
             "projector": await self._checked(self._projector),
+            "log": await self._checked(self._log),
         }
         found = {check.state for check in checks.values()}
         state = next(each for each in (NOT_READY, DEGRADED, READY) if each in found)
@@ -164,6 +167,22 @@ class Watch:
         leads = await asyncio.to_thread(self._service.views.leads)
         return Check(READY, {"place": self._service.settings.projector.value, "leads": leads})
 
+    async def _log(self) -> Check:
+        log = self._service.log
+        if log.standing.trouble is not None:
+            return Check(DEGRADED, {"detail": log.standing.trouble, "code": log.standing.code})
+        told = await asyncio.to_thread(status_of, self._service.store, log)
+        signed = told["published"]
+        return Check(
+            READY,
+            {
+                "signed": told["origin"] is not None,
+                "size": told["size"],
+                "published": signed["size"] if signed else 0,
+                "witnesses": told["witnesses"],
+            },
+        )
+
     # ------------------------------------------------------------ metrics
 
     async def _measured(self) -> None:
@@ -177,6 +196,7 @@ class Watch:
                 standings = await self._standings(position)
                 leads = await asyncio.to_thread(self._service.views.leads)
                 ages = await asyncio.to_thread(self._ages, standings)
+                log = await asyncio.to_thread(status_of, self._service.store, self._service.log)
         except (TimeoutError, errors.Unavailable, *AWAY):
             # What cannot be asked now keeps its last figure; that it cannot is a figure itself.
             counted.store_up.set(0)
@@ -184,6 +204,7 @@ class Watch:
         counted.store_up.set(1)
         counted.position.set(position)
         counted.leader.set(leads)
+        counted.log_told(log)
         for view, standing in standings.items():
             counted.view_position.labels(view).set(standing["position"])
             counted.view_lag.labels(view).set(standing["lag"])
