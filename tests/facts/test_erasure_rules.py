@@ -109,7 +109,7 @@ def erase(*members: str, **more: Any) -> Erase:
 
 def test_a_text_is_erased_and_everything_else_stays() -> None:
     stream = given(TOLD)
-    ids = {"correlation_id": "wider-1", "causation_id": "c-1"}
+    ids: dict[str, Any] = {"correlation_id": "wider-1", "causation_id": "c-1"}
     fact, body = stream.when(erase(ABSTRACT, legal_basis="Article 17", **ids)).then()
     before = json.loads(stream.rows[0].body)
     assert body["content"]["abstract"]["text"] == ERASED

@@ -25,9 +25,11 @@ from ledger.store import (
     Erasure,
     GuardConflict,
     IdempotencyKey,
+    LogRow,
     Store,
     VersionConflict,
 )
+from ledger.store.postgres import PostgresStore
 
 place, store = given_stores.place, given_stores.store
 
@@ -189,7 +191,7 @@ def test_an_erasure_that_is_not_the_last_event_opens_nothing(held: Store, place:
 
 def test_postgresql_holds_the_body_to_the_digest_that_the_erasure_names(held: Store) -> None:
     wrong = erasure("a", 3, 2, digest=b"other bytes")
-    if isinstance(held, given_stores.postgres_store.PostgresStore):
+    if isinstance(held, PostgresStore):
         with pytest.raises(REFUSED):
             held.append(wrong).result(10)
         assert list(held.rows())[1].state == SECRET
@@ -210,9 +212,12 @@ def test_whatever_is_erased_the_rest_of_the_log_stays_as_it_was(
     rows = list(store.rows())
     stream = data.draw(st.sampled_from(["a", "b", "c"]))
     version = sum(row.originator_id == stream for row in rows) + 1
-    plain = [r for r in rows if r.originator_id == stream and not r.topic.startswith("payload")]
-    if plain and data.draw(st.booleans()):
-        at = data.draw(st.sampled_from(plain))
+    plain: list[LogRow] = [
+        r for r in rows if r.originator_id == stream and not r.topic.startswith("payload")
+    ]
+    erasing: bool = data.draw(st.booleans())
+    if plain and erasing:
+        at: LogRow = data.draw(st.sampled_from(plain))
         body = json.dumps({"text": data.draw(st.text(max_size=5))}).encode()
         store.append(erasure(stream, version, at.position, body)).result(10)
         rows[at.position - 1] = type(at)(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -134,7 +135,7 @@ def test_what_is_followed_over_erasures_is_what_a_fold_of_the_whole_log_gives(
         versions: list[int] = []
         for event in history:
             # An erasure before it moves the versions of what comes after.
-            scene.append(RECORD, lambda _stream, version, e=event: renumbered(e, version))
+            scene.append(RECORD, partial(renumbered, event))
             versions.append(scene.versions[RECORD])
             if data.draw(st.booleans()):
                 scene.projector.catch_up()
@@ -144,8 +145,8 @@ def test_what_is_followed_over_erasures_is_what_a_fold_of_the_whole_log_gives(
         rebuilt(scene)
 
 
-def renumbered(event: Event, version: int) -> Event:
-    return event.model_copy(update={"originator_id": RECORD, "originator_version": version})
+def renumbered(event: Event, stream: str, version: int) -> Event:
+    return event.model_copy(update={"originator_id": stream, "originator_version": version})
 
 
 def _erase_something(scene: Scene, version: int, data: st.DataObject) -> None:
