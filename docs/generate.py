@@ -164,6 +164,15 @@ def refusal_table() -> list[str]:
     return table(("status", "code", "sentence"), *((str(s), f"`{c}`", t) for s, c, t in rows))
 
 
+def effective_table() -> list[str]:
+    """Return for each event type since when such a fact holds."""
+    rows = [
+        (f"`{kind.TYPE}`", f"`{kind.EFFECTIVE}`" if kind.EFFECTIVE else "when it was recorded")
+        for kind in event_types()
+    ]
+    return table(("fact", "holds since"), *rows)
+
+
 def settings_table() -> list[str]:
     """Return every setting with its default and its sentence."""
     prefix = Settings.model_config["env_prefix"]
@@ -192,7 +201,7 @@ def metrics_table() -> list[str]:
 
 
 PARTS: Final = {
-    "api.md": {"refusals": refusal_table},
+    "api.md": {"refusals": refusal_table, "effective": effective_table},
     "operating.md": {"settings": settings_table, "metrics": metrics_table},
 }
 
