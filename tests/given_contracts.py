@@ -47,6 +47,11 @@ def schema(name: str) -> dict[str, Any]:
     return CONTRACTS[name].schema(schemas(BASE)[name])
 
 
+def written(name: str) -> str:
+    """Return the text of a contract's golden schema."""
+    return json.dumps(schema(name), ensure_ascii=False, indent=2) + "\n"
+
+
 def documents(view: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return every document that a view has, by the contract's name, as it is read from bytes."""
     told = json.loads(json.dumps(view))

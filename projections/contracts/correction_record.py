@@ -185,7 +185,10 @@ def correction_record(view: View, links: Links) -> CorrectionRecord:
         correction_count=told["count"],
         last_corrected_at=told["last_corrected_on"],
         correction_events=[event(entry) for entry in told["entries"]],
-        known_superseded_manifest_urls=(),
+        # What a correction took the place of is what was shown just before it.
+        known_superseded_manifest_urls=[
+            links.manifest_at(entry["version"] - 1) for entry in told["entries"]
+        ],
         erasures=view["erasures"],
         standing=told["standing"],
         superseded_by=successor(view, links),

@@ -46,8 +46,8 @@ PolicyName = Literal["v1", "v2"]
 class Links:
     """Every address that the documents of one record may name, absolute.
 
-    ``documents`` and ``schemas`` are by the contract's name; ``artifact`` is by digest, ``record``
-    by the id of another record.
+    ``documents`` and ``schemas`` are by the contract's name, ``manifest_at`` is by the version that
+    was shown, ``artifact`` by digest, ``record`` by the id of another record.
     """
 
     page: str
@@ -58,6 +58,7 @@ class Links:
     findings: str
     documents: Mapping[str, str]
     schemas: Mapping[str, str]
+    manifest_at: Callable[[int], str]
     artifact: Callable[[str], str]
     record: Callable[[str], str]
     doi: Callable[[str], str]

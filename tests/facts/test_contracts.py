@@ -7,7 +7,6 @@ what ``contract.schema`` gives, with an indent of 2 and a newline, and its line 
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from given import GATES
-from given_contracts import BASE, documents, errors, fits, mutants, schema
+from given_contracts import BASE, documents, errors, fits, mutants, schema, written
 from given_histories import histories
 from ledger.content import ClaimCounts
 from ledger.events import ClaimsCounted, Event
@@ -84,10 +83,6 @@ PARTS = {
     ("math-result-v1", "Attached"): "type label url format",
 }
 """What the contracts of the published pages require; ours may say more, and never less."""
-
-
-def written(name: str) -> str:
-    return json.dumps(schema(name), ensure_ascii=False, indent=2) + "\n"
 
 
 # ------------------------------------------------------------ a contract is never changed

@@ -15,6 +15,7 @@ from ledger import errors, governance, past
 from ledger.cli import console, given
 from ledger.differing import Change
 from ledger.service import VERSIONS_MAX
+from projections.contracts import CONTRACTS
 
 WHY: Final = ("reason", "public_note", "note")
 """The members of an event that say why, of which each has one at most."""
@@ -24,6 +25,7 @@ AS_OF_HELP: Final = (
     "What was in effect at this moment or at the end of this day, by what is known now, or was "
     "known at the version or recorded moment."
 )
+CONTRACT_HELP: Final = "The document under this public contract, as JSON: such as gate-verdict-v1."
 FROM_HELP: Final = (
     "A version, 0 for before the first submission, or a recorded moment or day; without it, "
     "everything since before the first submission."
@@ -31,7 +33,7 @@ FROM_HELP: Final = (
 TO_HELP: Final = "A version, or a recorded moment or day; without it, now."
 
 
-def show(
+def show(  # noqa: PLR0913 - one for each option
     record: given.Record,
     *,
     version: Annotated[
@@ -43,9 +45,15 @@ def show(
     as_of: Annotated[
         str | None, typer.Option(metavar="MOMENT", help=AS_OF_HELP, show_default=False)
     ] = None,
+    contract: Annotated[
+        str | None, typer.Option(metavar="NAME", help=CONTRACT_HELP, show_default=False)
+    ] = None,
     as_json: given.AsJson = False,
 ) -> None:
-    """Show the public view of a record, now or as it was."""
+    """Show the public view of a record, or its document under a contract, now or as it was."""
+    if contract is not None and contract not in CONTRACTS:
+        message = f"NAME is one of {', '.join(CONTRACTS)}."
+        raise typer.BadParameter(message, param_hint="--contract")
     told = {"version": version, "recorded_at": recorded_at, "as_of": as_of}
     question = past.asked({name: text for name, text in told.items() if text is not None})
     view: dict[str, Any] | None
@@ -54,12 +62,22 @@ def show(
             view = given.wait(opened.record(record))
         else:
             view = given.wait(opened.past(record, question)).shown
+        base_url = opened.settings.base_url
     if view is None:
         raise errors.RecordUnknown
-    if as_json:
+    if contract is not None:
+        parameters = question.parameters if question else {}
+        console.say(_document(contract, view, base_url, parameters))
+    elif as_json:
         console.say(json.dumps(view, ensure_ascii=False, indent=2))
     else:
         console.pairs(_for_people(view))
+
+
+def _document(contract: str, view: dict[str, Any], base_url: str, asked: dict[str, str]) -> str:
+    from ledger.web import documents  # noqa: PLC0415 - big, and hardly a command needs it
+
+    return documents.made(CONTRACTS[contract], view, base_url, asked).decode()
 
 
 def _for_people(view: dict[str, Any]) -> dict[str, object]:

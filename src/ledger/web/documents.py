@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -120,17 +120,19 @@ class Documents:
         return Shown(json.loads(stored.body), stored.position)
 
 
-def made(contract: Contract, shown: Shown, base_url: str) -> bytes:
+def made(
+    contract: Contract, view: Mapping[str, Any], base_url: str, asked: Mapping[str, str]
+) -> bytes:
     """Return the bytes of a document; refuses ContractNotApplicable where there is none."""
-    if why_not := not_applicable(contract.name, shown.view):
+    if why_not := not_applicable(contract.name, view):
         message = f"There is no {contract.name} of this record. {why_not}"
         raise errors.ContractNotApplicable(message, contract=contract.name)
-    return contract.make(shown.view, links(base_url, shown.view, shown.asked)).encoded()
+    return contract.make(view, links(base_url, view, asked)).encoded()
 
 
 def answer(contract: Contract, shown: Shown, base_url: str, request: Request) -> Response:
     """Return a document with its version, schema and page, or 304 to a reader who has it."""
-    body = made(contract, shown, base_url)
+    body = made(contract, shown.view, base_url, shown.asked)
     named = links(base_url, shown.view, shown.asked)
     described = f'<{named.schemas[contract.name]}>; rel="describedby"; type="{SCHEMA_JSON}"'
     if shown.seen is not None:

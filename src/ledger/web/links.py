@@ -11,6 +11,7 @@ from typing import Any
 from ledger.web import urls
 from projections.contracts import CONTRACTS
 from projections.contracts.document import Links
+from projections.contracts.manifest import PaperManifest
 
 
 def links(base_url: str, view: Mapping[str, Any], asked: Mapping[str, str] | None = None) -> Links:
@@ -31,6 +32,10 @@ def links(base_url: str, view: Mapping[str, Any], asked: Mapping[str, str] | Non
             name: base + urls.with_query(urls.document(name, record_id), past) for name in CONTRACTS
         },
         schemas=schemas(base_url),
+        manifest_at=lambda version: (
+            base
+            + urls.with_query(urls.document(PaperManifest.NAME, record_id), {"version": version})
+        ),
         artifact=lambda digest: base + urls.artifact(record_id, digest),
         record=lambda other: base + urls.record_page(other),
         doi=urls.doi,
