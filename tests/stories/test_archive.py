@@ -173,7 +173,7 @@ def test_an_archive_without_its_key_needs_to_be_told_one(
     live, client = source
     exported(live.app, tmp_path / "archive")
     vkey = (tmp_path / "archive" / "log" / "vkey").read_text().strip()
-    assert vkey == str(client.service.log.publisher.key().verifier)  # type: ignore[union-attr]
+    assert vkey == str(client.service.log.publisher.key().verifier)
     (tmp_path / "archive" / "log" / "vkey").unlink()
     place = somewhere("sqlite", tmp_path)
     with pytest.raises(errors.BrokenArchive, match="give --vkey"):

@@ -93,12 +93,8 @@ class Archive:
             return cls(folder, manifest, None)
         note = _content(folder, form.CHECKPOINT, NOTE_BYTES_MAX)
         try:
-            if vkey is None and not (folder / form.VKEY).exists():
-                message = f"{form.VKEY} is missing: give --vkey the public key of the log."
-                raise errors.BrokenArchive(message)
-            key = vkey or _content(folder, form.VKEY, NOTE_BYTES_MAX).decode("ascii").strip()
-            checkpoint, _cosigned = open_checkpoint(note, VerifierKey.parse(key))
-        except (BadKey, BadNote, UnicodeDecodeError) as bad:
+            checkpoint, _cosigned = open_checkpoint(note, _key(folder, vkey))
+        except BadNote as bad:
             raise errors.BrokenArchive(f"{form.CHECKPOINT}: {bad}.") from bad
         said = (checkpoint.origin, checkpoint.size, checkpoint.root.hex())
         if said != (manifest.origin, manifest.size, manifest.root):
@@ -264,6 +260,27 @@ def _manifest(folder: Path) -> Manifest:
         message = f"The export into {folder} was not finished: run ledger export again."
         raise errors.BrokenArchive(message)
     raise errors.BrokenArchive(f"There is no archive in {folder}.")
+
+
+def _key(folder: Path, vkey: str | None) -> VerifierKey:
+    """Return the key that was given, or the one that lies in the archive."""
+    if vkey is None and not (folder / form.VKEY).exists():
+        message = f"{form.VKEY} is missing: give --vkey the public key of the log."
+        raise errors.BrokenArchive(message)
+    where, text = "--vkey", vkey
+    try:
+        if text is None:
+            where = form.VKEY
+            text = _content(folder, form.VKEY, NOTE_BYTES_MAX).decode("ascii")
+            _one_line(text)
+        return VerifierKey.parse(text.removesuffix("\n"))
+    except (BadKey, UnicodeDecodeError) as bad:
+        raise errors.BrokenArchive(f"{where}: {bad}.") from bad
+
+
+def _one_line(text: str) -> None:
+    if not text.endswith("\n"):
+        raise BadKey("the line of the key is not ended")
 
 
 def _content(folder: Path, name: str, limit: int) -> bytes:
