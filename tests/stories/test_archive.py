@@ -173,7 +173,9 @@ def test_an_archive_without_its_key_needs_to_be_told_one(
     live, client = source
     exported(live.app, tmp_path / "archive")
     vkey = (tmp_path / "archive" / "log" / "vkey").read_text().strip()
-    assert vkey == str(client.service.log.publisher.key().verifier)
+    key = client.service.log.publisher.key()
+    assert key is not None
+    assert vkey == str(key.verifier)
     (tmp_path / "archive" / "log" / "vkey").unlink()
     place = somewhere("sqlite", tmp_path)
     with pytest.raises(errors.BrokenArchive, match="give --vkey"):
@@ -237,7 +239,7 @@ def test_a_ledger_with_other_events_is_left_alone(
     live, _ = source
     exported(live.app, tmp_path / "archive")
     for kind in ("sqlite", "postgres"):
-        place = somewhere(kind, tmp_path)  # type: ignore[arg-type]
+        place = somewhere(kind, tmp_path)
         typed(place.owner, "init")
         before = written(place)
         with pytest.raises(errors.LedgerNotEmpty, match="holds 4 events"):

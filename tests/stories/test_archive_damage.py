@@ -184,7 +184,11 @@ def rewrite(archive: Path, change: Callable[[LogRow], LogRow]) -> None:
 
 def forge(archive: Path) -> str:
     """Write tiles, bundles and root of the lines as they are now; return the root."""
-    tree = Leaves(lambda name, data, _first: (archive / name).write_bytes(data) and None)
+
+    def put(name: str, data: bytes, _first: int) -> None:
+        (archive / name).write_bytes(data)
+
+    tree = Leaves(put)
     for line in (archive / EVENTS).read_bytes().splitlines():
         tree.add(row_of(line))
     root = tree.end().hex()
