@@ -107,6 +107,8 @@ class SQLiteViews(views.Views):
             try:
                 self._writer.execute("PRAGMA journal_mode = WAL")
                 self._writer.execute("PRAGMA synchronous = NORMAL")
+                # What is replaced is overwritten in the file, whatever the build of SQLite does.
+                self._writer.execute("PRAGMA secure_delete = ON")
                 with self.writing() as writer:
                     self._prepare(writer, projections)
             except BaseException as trouble:
@@ -135,6 +137,11 @@ class SQLiteViews(views.Views):
                 with suppress(sqlite3.OperationalError):
                     self._writer.execute("ROLLBACK")
                 raise
+
+    def forgotten(self) -> None:
+        """Empty the write-ahead log, unless it is being read: then it empties itself in time."""
+        with self._lock, suppress(sqlite3.Error):
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

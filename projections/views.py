@@ -80,6 +80,9 @@ class Views(ABC):
     def loaded(self, writer: Writing, table: str) -> None:  # noqa: B027 - most need nothing
         """Do what the database needs after a table was filled and indexed."""
 
+    def forgotten(self) -> None:  # noqa: B027 - most need nothing
+        """Do what the database needs so that nothing is left of what was erased from the tables."""
+
     @abstractmethod
     def try_lead(self) -> bool:
         """Become the one process that writes the views, if none is; return whether this one is."""
@@ -145,6 +148,8 @@ class Views(ABC):
                 if erased:
                     table.forget(writer, table.name, self.dialect)
             tables.move(writer, projection.NAME, reached)
+        if erased:
+            self.forgotten()
         return True
 
     def rebuild(

@@ -17,6 +17,7 @@ from psycopg import sql
 
 import given_postgres
 from given_service import Api, api, founded, served
+from given_views import eventually
 from ledger.service import Service, create
 from ledger.settings import Settings
 from ledger.vocabulary import Scope
@@ -182,6 +183,21 @@ def test_nothing_that_was_erased_is_left_anywhere(either: tuple[Api, Any]) -> No
     for table, told in dump():
         assert MARK.lower() not in told.lower(), table
         assert MARK.encode().hex() not in told, table
+
+
+def test_the_files_themselves_hold_nothing_of_it(ledger: Api, tmp_path: Path) -> None:
+    """Not even between the rows, nor in the write-ahead logs, once nobody reads those."""
+    record = marked(ledger)
+    for position, members in every_text(ledger, record):
+        last = erase(ledger, record, position, *members).json()["position"]
+    list(everywhere(ledger, record, last))
+
+    def clean() -> bool:
+        files = [*tmp_path.glob("ledger.db*")]
+        assert len(files) >= 4
+        return not any(MARK.lower().encode() in file.read_bytes().lower() for file in files)
+
+    eventually(clean)
 
 
 def test_an_erasure_is_answered_as_an_append_is(ledger: Api) -> None:

@@ -30,6 +30,8 @@ def connect(path: Path) -> sqlite3.Connection:
         isolation_level=None, check_same_thread=False, cached_statements=256,
     )  # fmt: skip
     connection.execute("PRAGMA synchronous = FULL")
+    # What is replaced or deleted is overwritten in the file, whatever the build of SQLite does.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return connection
 

@@ -28,13 +28,16 @@ from ledger.store import (
     VersionConflict,
 )
 from ledger.store.sealing import Sealed, SealedAppend, alone, microseconds, moment, replayed
-from ledger.store.sqlite_files import connect
+from ledger.store.sqlite_files import BUSY_TIMEOUT_S, connect
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
 FORGET_AFTER: Final = 500
 """Appends between two looks for idempotency keys that hold no longer."""
 FORGET_MAX: Final = 1_000
 """How many are forgotten at a time: more than came, so that they never pile up."""
+
+EMPTYING_MS: Final = 200
+"""How long an erasure waits for readers, so that the write-ahead log can be emptied."""
 
 ROWS_MAX: Final = 64
 """Rows in one INSERT: few texts to prepare, and far from SQLite's limit of bound values."""
@@ -99,6 +102,7 @@ class SQLiteSession:
         self._path = path
         self._key_life_us = idempotency_days * DAY_US
         self._until_forgetting = 0
+        self._wal_remembers = False
         self.connection = connect(path)
         self.position = 0
         self.recorded_at = 0
@@ -124,6 +128,16 @@ class SQLiteSession:
                 (self._since(), FORGET_MAX),
             )
         self.connection.execute("COMMIT")
+        if self._wal_remembers:
+            self._empty_wal()
+
+    def _empty_wal(self) -> None:
+        """Empty the write-ahead log of what was erased; while it is being read, later."""
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.execute(f"PRAGMA busy_timeout = {EMPTYING_MS}")
+            (busy, *_) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._wal_remembers = bool(busy)
+        self.connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1_000}")
 
     def _since(self) -> int:
         """Return from when on idempotency keys hold."""
@@ -192,17 +206,6 @@ class SQLiteSession:
                 answers.append(self._take(wish, known, rows))
             except (VersionConflict, GuardConflict, ReservationConflict, KeyConflict) as conflict:
                 answers.append(conflict)
-        if rows.erasure is not None:
-            # What is replaced in this transaction is overwritten with zeros in the file.
-            self.connection.execute("PRAGMA secure_delete = ON")
-        try:
-            self._write(rows)
-        finally:
-            if rows.erasure is not None:
-                self.connection.execute("PRAGMA secure_delete = OFF")
-        return answers
-
-    def _write(self, rows: _Rows) -> None:
         self._insert("events", rows.events)
         self._insert("documents", list(rows.documents.values()), UPSERT)
         self._insert("reservations", rows.reservations)
@@ -210,6 +213,7 @@ class SQLiteSession:
         self._insert("artifacts", rows.artifacts, "ON CONFLICT DO NOTHING")
         if rows.erasure is not None:
             self._erase(rows.erasure)
+        return answers
 
     def _erase(self, erasure: Erasure) -> None:
         """Rewrite a row; the trigger on the table looks for the erasure that was just inserted."""
@@ -220,6 +224,7 @@ class SQLiteSession:
         if done.rowcount != 1:
             message = f"there is no event at position {erasure.position}"
             raise sqlite3.IntegrityError(message)
+        self._wal_remembers = True
 
     def _take(self, wish: SealedAppend, known: _Known, rows: _Rows) -> Receipt:
         """Take one append, or raise a conflict and leave no trace of it."""
