@@ -36,6 +36,7 @@ lock *args:
     uv pip compile {{ lock_options }} {{ args }} --group dev pyproject.toml -o requirements/dev.lock
     uv pip compile {{ lock_options }} {{ args }} -c requirements/dev.lock pyproject.toml -o requirements/runtime.lock
     uv pip compile {{ lock_options }} {{ args }} -c requirements/dev.lock --group build -o requirements/build.lock
+    uv pip compile {{ replace(lock_options, "3.11", "3.12") }} {{ args }} --group outside -o requirements/outside.lock
 
 lock_options := "--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'just lock'"
 

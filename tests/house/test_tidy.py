@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 LINES_MAX = 400
 LONGER = {
-    "run.py": 510,  # one file by design: it runs before anything is installed
+    "run.py": 520,  # one file by design: it runs before anything is installed
     "src/ledger/errors.py": 700,  # a list: one class and one sentence for each refusal
 }
 FOLDERS = ("src", "projections", "tests", "docs", "benchmarks", "requirements", ".ci")
