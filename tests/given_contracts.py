@@ -62,11 +62,15 @@ def documents(view: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-@cache
-def _validators(name: str) -> tuple[Any, Any]:
-    by = schema(name)
+def validators(by: dict[str, Any]) -> tuple[Any, Any]:
+    """Return two validators of a schema, which share no code and check every format."""
     first = jsonschema.Draft202012Validator(by, format_checker=FORMATS)
     return first, jsonschema_rs.Draft202012Validator(by, validate_formats=True)
+
+
+@cache
+def _validators(name: str) -> tuple[Any, Any]:
+    return validators(schema(name))
 
 
 def fits(document: Any, name: str) -> bool:

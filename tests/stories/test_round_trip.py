@@ -18,8 +18,10 @@ import pytest
 from bs4 import BeautifulSoup
 from typer.testing import CliRunner
 
+from given_contracts import validators
 from given_service import founded, served, settings_in
 from ledger.cli import app
+from projections.contracts import CONTRACTS
 
 pytestmark = pytest.mark.repo
 
@@ -66,6 +68,7 @@ class Seed:
     view: dict[str, Any]
     shown: dict[tuple[str, str], str]
     findings: set[str]
+    documents: dict[str, Any]
 
 
 def raw(text: str) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
@@ -145,7 +148,20 @@ def _seed(client: httpx.Client, file: Path, by_title: dict[str, str]) -> Seed:
         view=client.get(f"/v1/records/{record}").json(),
         shown=rendered(client.get(f"/records/{record}").text),
         findings={finding["rule"] for finding in found},
+        documents=_documents(client, record),
     )
+
+
+def _documents(client: httpx.Client, record: str) -> dict[str, Any]:
+    """Return the documents of a record by contract, each checked by the schema that it names."""
+    manifest = client.get(f"/v1/records/{record}/manifest.json").json()
+    found = {each["contract"]: each["url"] for each in manifest["documents"]}
+    served = {name: client.get(httpx.URL(url).path).json() for name, url in found.items() if url}
+    served[manifest["contract_version"]] = manifest
+    for document in served.values():
+        for validator in validators(client.get(httpx.URL(document["schema"]).path).json()):
+            assert [str(error) for error in validator.iter_errors(document)] == []
+    return served
 
 
 def test_every_printed_field_is_the_field_of_the_view(seeds: tuple[Seed, ...]) -> None:
@@ -265,3 +281,52 @@ def test_policy_v2_says_what_it_would_make_of_the_stated_verdicts(seeds: tuple[S
         # v2 counts checked verdicts only, and a page states its verdict.
         assert other["status"] == "UNVERIFIED"
         assert other["tier"] in {"DOI_GRADE", "WATCHLIST", "PUBLIC_RECORD"}
+
+
+def test_every_printed_field_is_in_the_documents_for_programs(seeds: tuple[Seed, ...]) -> None:
+    for seed in seeds:
+        made, printed = seed.documents, dict(seed.printed)
+        assert set(made) == set(CONTRACTS) - {"math-result-v1"}
+        level, verdict = made["verification-levels-v1"], made["gate-verdict-v1"]
+        tier, corrections = made["quality-tiers-v1"], made["correction-record-v1"]
+        source, claims = made["source-provenance-v1"], level["claim_summary"]
+        registered = source["external_record"]["registered"]
+        told = {
+            ("Verification Level", "Paper level"): (
+                f"L{level['paper_level']}, {level['paper_level_label']}"
+            ),
+            ("Verification Level", "Source-grounded claims"): str(claims["source_grounded_claims"]),
+            ("Verification Level", "Claim record source"): (
+                claims["claim_record_source"].replace("-", " ")
+            ),
+            ("Truth-Engine Gate Verdict", "Status"): verdict["label"],
+            ("Truth-Engine Gate Verdict", "Gate"): verdict["gate"],
+            ("Truth-Engine Gate Verdict", "Reason"): verdict["reason"],
+            ("Quality Tier", "Tier"): tier["label"],
+            ("Quality Tier", "Basis"): tier["basis"],
+            ("Correction Record", "Status"): corrections["correction_state"],
+            ("Correction Record", "Correction count"): str(corrections["correction_count"]),
+            ("Correction Record", "Manifest contract"): corrections["manifest"]["contract_version"],
+            ("Correction Record", "Correction contract"): corrections["contract_version"],
+            ("Provenance", "Publisher"): source["publisher"],
+            ("Provenance", "Public provenance"): _level(source["public_provenance"]),
+            ("Provenance", "Report artifact"): (
+                "Available" if source["report_artifact_available"] else ""
+            ),
+            ("Provenance", "External record"): "Registered" if registered else "Not registered",
+            ("Provenance", "Claim lineage"): (
+                f"{source['claim_lineage']['source_grounded_claims']} aggregate source-grounded "
+                "claims"
+            ),
+            ("Provenance", "Review method"): source["review_method"],
+            ("Provenance", "Provenance contract"): source["contract_version"],
+            ("Provenance", "Note"): source["note"],
+        } | {
+            ("Quality Dimensions", dimension["label"]): dimension["level"]
+            for dimension in made["quality-dimensions-v1"]["dimensions"].values()
+            if dimension["level"] != "UNASSESSED"
+        }
+        if verdict["evaluated_at"] is not None:
+            evaluated = verdict["evaluated_at"].replace("Z", "+00:00")
+            told["Truth-Engine Gate Verdict", "Evaluated"] = evaluated
+        assert told == printed, seed.name
