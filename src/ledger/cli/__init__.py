@@ -15,9 +15,11 @@ from ledger.cli import (
     console,
     governing,
     intake,
+    log,
     projecting,
     reading,
     running,
+    verifying,
     witnessing,
 )
 
@@ -42,11 +44,13 @@ app.command()(reading.show)
 app.command()(reading.history)
 app.command()(reading.diff)
 app.command()(running.rebuild)
+app.command(epilog=verifying.EPILOG)(verifying.verify)
 app.command()(archiving.export)
 intake.app.command()(archiving.archive)
 app.add_typer(governing.keys, name="keys")
 app.add_typer(governing.policy, name="policy")
 app.add_typer(governing.gate, name="gate")
+app.add_typer(log.log, name="log")
 app.add_typer(witnessing.witness, name="witness")
 
 

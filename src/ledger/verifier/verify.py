@@ -1,0 +1,277 @@
+"""Is it as it was signed?  Opens a target, holds it against its checkpoint, and reports.
+
+The order is that of trust: what is signed, by a key that the caller brings; then the tree that the
+rows make; then whatever follows from the rows.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from heapq import merge
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, Protocol
+
+from ledger.verifier import database, signatures
+from ledger.verifier.beside import Beside
+from ledger.verifier.log import EVENTS, TILES, Handler, Mark, Pass, Row
+from ledger.verifier.memory import Memory, Remembered
+from ledger.verifier.notebook import Notebook
+from ledger.verifier.report import BadOption, Report, Unchecked
+from ledger.verifier.signatures import BadNote, Checkpoint, Key
+from ledger.verifier.views import Folds
+
+CHECKPOINT: Final = "checkpoint"
+SIGNED: Final = "signed"
+REMEMBERED: Final = "remembered"
+KEPT: Final = ""
+NOT_PINNED: Final = (
+    "THE KEY IS NOT PINNED: no --vkey was given, so the target vouches for itself. Get the key "
+    "from somewhere else than the target."
+)
+NO_KEY: Final = (
+    "THE SIGNATURE WAS NOT CHECKED: no --vkey was given, and a database holds no key. The "
+    "checkpoint was taken at its word."
+)
+
+
+class Target(Protocol):
+    """What is verified: a database, an archive, a running ledger."""
+
+    size: int
+
+    def begin(self, report: Report) -> None:
+        """Read what everything else rests on."""
+
+    def note(self) -> bytes | None:
+        """Return the newest checkpoint as it is signed, None where there is none."""
+
+    def vkey(self) -> str | None:
+        """Return the key that the target says is its own."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the log in order."""
+
+    def tile(self, level: int, index: int, width: int) -> bytes | None:
+        """Return the hashes of a tile."""
+
+    def entries(self, index: int, width: int) -> list[bytes] | None:
+        """Return a bundle of entries."""
+
+    def marks(self, report: Report, key: Key | None) -> Iterator[Mark]:
+        """Yield the roots that the target has kept, in order of size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to verify: whose key, which witnesses, what was seen before, and how much to look at."""
+
+    vkey: str | None = None
+    witnesses: tuple[str, ...] = ()
+    quorum: int | None = None
+    state: Path | None = None
+    log_only: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of the log before its rows are read."""
+
+    report: Report
+    key: Key | None = None
+    checkpoint: Checkpoint | None = None
+    note: bytes = b""
+    remembered: Remembered | None = None
+    rows: bool = False
+    """Whether the rows make the signed root."""
+    stored: bool = False
+    """Whether the stored hashes do."""
+
+
+@dataclass(slots=True)
+class _Given:
+    """The options, read."""
+
+    key: Key | None
+    witnesses: list[Key]
+    quorum: int
+    memory: Memory | None
+    log_only: bool
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+
+
+def verify(target: str, options: Options) -> Report:
+    """Verify a target; whatever comes of it is in the report.
+
+    Raises BadOption for options that cannot be understood.
+    """
+    given = _read(options)
+    report = Report(_shown(target))
+    began = time.monotonic()
+    try:
+        with opened(target) as found:
+            _verify(found, given, report)
+    except Unchecked as why:
+        report.unchecked = str(why)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def opened(target: str) -> AbstractContextManager[Target]:
+    """Give a target by its address; raises BadOption for an address of no kind."""
+    if target.startswith((database.SQLITE, *database.POSTGRESQL)):
+        return database.opened(target)
+    raise BadOption(
+        "A target is an http(s) URL, the folder of an archive, or a database: sqlite:///FILE or "
+        "postgresql://…"
+    )
+
+
+def _shown(target: str) -> str:
+    """Return a target without the password that its address may hold."""
+    scheme, mark, rest = target.partition("://")
+    authority, slash, path = rest.partition("/")
+    if mark and "@" in authority:
+        authority = authority.rpartition("@")[2]
+    return f"{scheme}{mark}{authority}{slash}{path.partition('?')[0]}"
+
+
+def _read(options: Options) -> _Given:
+    try:
+        key = signatures.key(options.vkey, signatures.ED25519) if options.vkey else None
+        witnesses = [signatures.key(each, signatures.COSIGNATURE) for each in options.witnesses]
+    except BadNote as why:
+        raise BadOption(str(why)) from why
+    quorum = len(witnesses) if options.quorum is None else options.quorum
+    if not 0 <= quorum <= len(witnesses):
+        raise BadOption("A quorum is not larger than the number of witnesses.")
+    memory = Memory(options.state) if options.state else None
+    return _Given(key, witnesses, quorum, memory, options.log_only)
+
+
+def _verify(target: Target, given: _Given, report: Report) -> None:
+    target.begin(report)
+    known = _Known(report, given.key)
+    raw = target.note()
+    if raw is not None:
+        _signed(target, raw, given, known, report)
+    _recalled(given, known, report)
+    beside: Beside | None = None
+    with Notebook() as notebook:
+        whole = isinstance(target, database.Database) and not given.log_only
+        if whole and isinstance(target, database.Database):
+            beside = Beside(target, notebook, report)
+        handlers = beside.handlers() if beside else {}
+        reading = Pass(report, notebook, target, target.size, handlers)
+        marks = merge(_marks(known), target.marks(report, known.key), key=attrgetter("size"))
+
+        def at_mark(mark: Mark, mine: bytes | None, other: bytes | None) -> None:
+            _compare(mark, mine, other, known, reading.count)
+
+        reading.run(target.rows(), marks, at_mark)
+        reading.blame(rows=known.rows, stored=known.stored)
+        if target.size > reading.count:
+            report.differs("log_head", "one", "size", f"at most {reading.count}", target.size)
+        if beside is not None:
+            beside.compare(reading.count)
+    if whole and isinstance(target, database.Database):
+        _damaged(target, report)
+        Folds(target, report).compare()
+    if known.checkpoint is None:
+        report.unchecked = "There is no checkpoint: nothing that is signed vouches for these rows."
+    elif given.memory is not None and not report.found:
+        _remember(given.memory, known.checkpoint, known.note)
+
+
+def _signed(target: Target, raw: bytes, given: _Given, known: _Known, report: Report) -> None:
+    """Check who signed the checkpoint, and cosigned it."""
+    try:
+        signed = signatures.note(raw)
+        said = signatures.checkpoint(signed)
+    except BadNote as why:
+        report.differs(CHECKPOINT, "", "", "a signed checkpoint", why)
+        return
+    known.checkpoint, known.note = said, raw
+    report.signed, report.origin, report.size = True, said.origin, said.size
+    report.root = base64.b64encode(said.root).decode()
+    report.pinned = given.key is not None
+    place = f"size {said.size}"
+    try:
+        if known.key is None:
+            own = target.vkey()
+            report.note(NOT_PINNED if own else NO_KEY)
+            known.key = signatures.key(own, signatures.ED25519) if own else None
+        if known.key is not None:
+            report.key = str(known.key)
+            report.expect(CHECKPOINT, place, "origin", known.key.name, said.origin)
+            if not signed.signed_by(known.key):
+                by = f"of {known.key}"
+                report.differs(CHECKPOINT, place, "signature", by, "none of it")
+        report.witnesses = [w.name for w in given.witnesses if signed.signed_by(w)]
+    except BadNote as why:
+        report.differs(CHECKPOINT, place, "signature", "a valid one", why)
+    if len(report.witnesses) < given.quorum:
+        wanted = f"{given.quorum} of {len(given.witnesses)}"
+        report.differs(CHECKPOINT, place, "cosignatures", wanted, len(report.witnesses))
+
+
+def _recalled(given: _Given, known: _Known, report: Report) -> None:
+    """Recall what was verified last, and tell a log that has become shorter since."""
+    if given.memory is None:
+        return
+    origin = known.checkpoint.origin if known.checkpoint else known.key and known.key.name
+    known.remembered = given.memory.of(origin) if origin else None
+    if known.remembered is None:
+        report.note("Nothing was remembered of this log yet: it is met for the first time.")
+        return
+    size = known.checkpoint.size if known.checkpoint else 0
+    if size < known.remembered.size:
+        least = f"at least {known.remembered.size}, as was verified before"
+        report.differs(CHECKPOINT, origin, "size (rollback)", least, size)
+
+
+def _marks(known: _Known) -> Iterator[Mark]:
+    found = []
+    if known.checkpoint is not None:
+        found.append(Mark(known.checkpoint.size, SIGNED, known.checkpoint.root))
+    if known.remembered is not None:
+        found.append(Mark(known.remembered.size, REMEMBERED, known.remembered.root))
+    yield from sorted(found)
+
+
+def _compare(mark: Mark, mine: bytes | None, other: bytes | None, known: _Known, rows: int) -> None:
+    """Hold the root of the rows and that of the stored hashes against one that somebody knows."""
+    place, report = f"size {mark.size}", known.report
+    if mine is None or other is None:
+        if mark.whose == KEPT:
+            report.differs("log_checkpoints", place, "size", f"at most {rows}", mark.size)
+        elif mark.whose == SIGNED:
+            report.differs(EVENTS, f"positions {rows + 1} to {mark.size}", "", "rows", "none")
+    elif mark.whose == KEPT:
+        if mark.root not in (mine, other):
+            report.differs("log_checkpoints", place, "root", mine.hex(), mark.root.hex())
+    elif mark.whose == REMEMBERED:
+        if mine != mark.root:
+            wanted = f"{mark.root.hex()}, as was verified before"
+            report.differs(CHECKPOINT, place, "root (fork)", wanted, mine.hex())
+    else:
+        known.rows, known.stored = mine == mark.root, other == mark.root
+        if not known.rows:
+            span = f"positions 1 to {mark.size}"
+            report.differs(EVENTS, span, "root", mark.root.hex(), mine.hex())
+        if not known.stored:
+            report.differs(TILES, f"tree of {place}", "root", mark.root.hex(), other.hex())
+
+
+def _damaged(target: database.Database, report: Report) -> None:
+    for found in target.damages():
+        report.differs("file", "", "integrity", "ok", found)
+
+
+def _remember(memory: Memory, checkpoint: Checkpoint, raw: bytes) -> None:
+    kept = Remembered(checkpoint.size, checkpoint.root, raw.decode())
+    memory.remember(checkpoint.origin, kept)
