@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 import unicodedata
-from datetime import UTC, date, datetime
+import uuid
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final
@@ -27,6 +29,7 @@ from pydantic import (
 )
 
 HANDLE_PREFIX: Final = "SRCH:"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST_DAY: Final = date(1600, 1, 1)
 RANDOM_STOCK: Final = 4_096
 FIGURE_DIGITS_MAX: Final = 60
@@ -52,7 +55,12 @@ _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 def now() -> datetime:
     """Return the present moment in UTC; the one place where the clock is read."""
-    return datetime.now(UTC)
+    return EPOCH + timedelta(microseconds=time.time_ns() // 1_000)
+
+
+def derived_id(name: str) -> str:
+    """Return the id that follows from a name: a UUIDv5 (RFC 9562), always the same one."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 
 
 def new_record_id() -> str:

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from ledger.store import (
 )
 from ledger.store.sealing import Sealed, SealedAppend, alone, microseconds, moment, replayed
 from ledger.store.sqlite_files import BUSY_TIMEOUT_S, connect
+from ledger.vocabulary import now
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
 FORGET_AFTER: Final = 500
@@ -141,7 +141,7 @@ class SQLiteSession:
 
     def _since(self) -> int:
         """Return from when on idempotency keys hold."""
-        return time.time_ns() // 1_000 - self._key_life_us
+        return microseconds(now()) - self._key_life_us
 
     def together(self, works: Sequence[Any]) -> int:
         """Return how many of the works one transaction can judge: all, but an erasure is alone."""
@@ -262,7 +262,7 @@ class SQLiteSession:
     def _placed(self, events: Iterable[Sealed]) -> list[tuple[Any, ...]]:
         """Return the rows of events at the next positions."""
         rows = []
-        clock = time.time_ns() // 1_000
+        clock = microseconds(now())
         for event, salt, commitment in events:
             self.position += 1
             # Strictly increasing with position, also when the clock steps back.
