@@ -164,10 +164,16 @@ def test_the_way_out_is_a_log_of_another_name(
     fill(store, 10)
     Publisher(store.tree, files).publish()
     with another(place, tmp_path, 4) as older:
+        with pytest.raises(errors.LogKeyExists, match=r"named ledger\.example/log already"):
+            files.another(ORIGIN)
+        files.another(f"{ORIGIN}/2")
+        # Until the old memory is put aside, the new key signs nothing.
+        with pytest.raises(errors.LogRolledBack):
+            Publisher(older.tree, files).check()
+        with pytest.raises((errors.LogRolledBack, errors.LogKeyUnusable)):
+            Publisher(older.tree, files).publish()
+        files.another(f"{ORIGIN}/2")
         files.begin_anew()
-        files.put_aside()
-        assert files.read() is None
-        files.make(f"{ORIGIN}/2")
         checkpoint = verified(Publisher(older.tree, files).publish(), files)
         assert (checkpoint.origin, checkpoint.size) == (f"{ORIGIN}/2", 4)
     kept = sorted(file.name for file in files.path.parent.iterdir())

@@ -75,6 +75,20 @@ class PostgresTree:
             if there is None or (there.size, there.root) != (checkpoint.size, checkpoint.root):
                 raise OtherRoot(checkpoint.size)
 
+    def checkpoints(self, page: int = 1_000) -> Iterator[Published]:
+        """Yield every checkpoint in order of size."""
+        after = 0
+        while True:
+            found = self._ask(
+                b"SELECT size, root, note, published_at FROM ledger.log_checkpoints "
+                b"WHERE size > %b::bigint ORDER BY size LIMIT %b::bigint",
+                (after, page),
+            )
+            for after, root, note, at in found:
+                yield Published(after, root, note, moment(at))
+            if len(found) < page:
+                return
+
     def published(self, upto: int | None = None) -> Published | None:
         """Return the largest checkpoint, of at most size ``upto``; None if there is none."""
         rows = self._ask(

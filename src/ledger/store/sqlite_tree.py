@@ -92,6 +92,20 @@ class SQLiteTree:
         elif there[0] != checkpoint.root:
             raise OtherRoot(checkpoint.size)
 
+    def checkpoints(self, page: int = 1_000) -> Iterator[Published]:
+        """Yield every checkpoint in order of size."""
+        after = 0
+        while True:
+            found = self._read(
+                "SELECT size, root, note, published_at FROM log_checkpoints "
+                "WHERE size > ? ORDER BY size LIMIT ?",
+                (after, page),
+            )
+            for after, root, note, at in found:
+                yield Published(after, root, note, moment(at))
+            if len(found) < page:
+                return
+
     def published(self, upto: int | None = None) -> Published | None:
         """Return the largest checkpoint, of at most size ``upto``; None if there is none."""
         rows = self._read(

@@ -76,5 +76,8 @@ class Tree(Protocol):
         Raises OtherRoot if there is one of that size with another root.
         """
 
+    def checkpoints(self, page: int = 1_000) -> Iterator[Published]:
+        """Yield every checkpoint in order of size."""
+
     def published(self, upto: int | None = None) -> Published | None:
         """Return the largest checkpoint, of at most size ``upto``; None if there is none."""

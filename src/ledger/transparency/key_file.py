@@ -42,10 +42,7 @@ class KeyFile:
 
     def make(self, origin: str) -> SigningKey:
         """Draw a key for a log of that name; refuses LogKeyExists and LogKeyUnusable."""
-        if not is_name(origin):
-            raise errors.LogKeyUnusable(
-                f"A log cannot be named {origin!r}: its name has no space and no plus sign."
-            )
+        _nameable(origin)
         key = SigningKey.generate(origin)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,11 +94,21 @@ class KeyFile:
         self._stopped.unlink(missing_ok=True)
         self._sync_folder()
 
-    def put_aside(self) -> None:
-        """Rename the key, so that another can be made: it gets the name of its log's key id."""
-        key = self.read()
+    def another(self, origin: str) -> SigningKey:
+        """Put the key aside under a name with its id, and draw one for a log of another name.
+
+        Refuses LogKeyExists where the log has that name, LogKeyUnusable where it cannot.  Until
+        ``begin_anew`` the old memory stands, and with the new key nothing is published beside it.
+        """
+        _nameable(origin)
+        key, last = self.read(), self.remembered()
+        if last is not None and last[0].origin == origin:
+            raise errors.LogKeyExists(f"The log is named {origin} already.")
+        if key is not None and key.name == origin:
+            return key
         if key is not None:
             self.path.rename(self.path.with_name(f"{self.path.name}.{key.verifier.key_id.hex()}"))
+        return self.make(origin)
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
@@ -152,6 +159,13 @@ class KeyFile:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _nameable(origin: str) -> None:
+    if not is_name(origin):
+        raise errors.LogKeyUnusable(
+            f"A log cannot be named {origin!r}: its name has no space and no plus sign."
+        )
 
 
 def _write_through(descriptor: int, data: bytes) -> None:
