@@ -29,7 +29,7 @@ EVENTS_HEAD: Final = """\
 # Events
 
 Every fact that the log can hold. This page is generated from the event classes by
-`python docs/generate.py`; do not edit it. [The format](ledger.md) says how a fact is stored.
+`python docs/generate.py`; do not edit it. [The format](ledger-format.md) says how a fact is stored.
 
 A stored fact has a *topic*, its type name and schema version (`record.submitted:1`), and a *body*,
 the JSON of the members below: each of them is there, `null` where there is nothing. An event type

@@ -199,7 +199,7 @@ def test_what_is_generated_is_current() -> None:
 
 
 def test_the_example_of_the_format_is_a_real_row() -> None:
-    row = dict(re.findall(r"^\| `(\w+)` \| `(.*)` \|$", page("ledger.md"), re.MULTILINE))
+    row = dict(re.findall(r"^\| `(\w+)` \| `(.*)` \|$", page("ledger-format.md"), re.MULTILINE))
     state = row["state"].encode()
     sealed = b"ledger.payload.v1\n" + bytes.fromhex(row["salt"]) + state
     assert hashlib.sha256(sealed).hexdigest() == row["payload_commitment"]
