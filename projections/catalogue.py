@@ -20,6 +20,8 @@ FILTERS: Final = ("status", "tier", "level", "kind", "publisher", "state", "stan
 """The fields that can be filtered by and that facets are counted for."""
 FACET_VALUES_MAX: Final = 100
 SPARSE: Final = 5_000
+MATCHES_MAX: Final = 10_000
+"""How many matches of a search are counted, the newest: words of every record take no longer."""
 COUNTED_MAX: Final = 64
 """How many searches keep their counts."""
 
@@ -76,10 +78,12 @@ class Page:
 
     ``total`` counts all records that match.  ``facets`` gives for each field of FILTERS the counts
     per value, as text, most frequent first, given the search and the filters on the *other* fields.
+    Unless ``exact``, only the newest MATCHES_MAX that the search found are counted.
     """
 
     items: tuple[Entry, ...]
     total: int
+    exact: bool
     next: str | None = None
     previous: str | None = None
     facets: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -147,7 +151,8 @@ class Catalogue:
         items = [Entry(*row[1:]) for row in found[:shown]]
         if cursor and cursor.back:
             items.reverse()
-        return Page(tuple(items), total, following, previous, _facets(groups, chosen))
+        exact = search is None or sum(groups.values()) < MATCHES_MAX
+        return Page(tuple(items), total, exact, following, previous, _facets(groups, chosen))
 
     def of(self, record_id: str) -> Entry | None:
         """Return the entry of one record, or None."""
@@ -162,14 +167,20 @@ class Catalogue:
             return _facets(self._groups(reader, None), {})
 
     def _groups(self, reader: Reading, search: Search | None) -> Groups:
-        """Count the matching records by all filter fields at once; kept until the view moves."""
+        """Count the matching records by all filter fields at once; kept until the view moves.
+
+        Of a search, the newest MATCHES_MAX matches are counted.
+        """
         now = checkpoint(reader, self.NAME)
         kept = self._counted.get(search)
         if kept and kept[0] == now:
             return kept[1]
-        names = ", ".join(f"c.{name}" for name in FILTERS)
+        names = ", ".join(FILTERS)
         source, clauses, given = self._source(search)
-        sql = f"SELECT {names}, count(*) {source} {_where(clauses)} GROUP BY {names}"
+        matches = f"SELECT {names} {source} {_where(clauses)}"
+        if search is not None:
+            matches += f" ORDER BY t.rowid DESC LIMIT {MATCHES_MAX}"
+        sql = f"SELECT {names}, count(*) FROM ({matches}) AS m GROUP BY {names}"  # noqa: S608
         groups = {tuple(values): count for *values, count in reader.execute(sql, given)}
         if len(self._counted) >= COUNTED_MAX:
             self._counted.clear()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from given_views import Place, place
 from ledger.vocabulary import Kind, Nature, Outcome
+from projections import catalogue
 from projections.catalogue import FILTERS, Catalogue, Query
 from projections.table import Checkpoint
 from projections.views import Views
@@ -153,6 +154,24 @@ HOSTILE = st.one_of(
 def test_no_input_is_a_syntax_error(varied: Shelf, text: str) -> None:
     page = varied.catalogue.page(Query(text=text))
     assert page.total == len(page.items)
+
+
+def test_what_finds_very_many_is_counted_up_to_a_bound_newest_first(
+    varied: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = varied.catalogue.page(Query(text="benchmark"))
+    assert (whole.total, whole.exact) == (4, True)
+    monkeypatch.setattr(catalogue, "MATCHES_MAX", 3)
+    varied.put(1, evaluated(Outcome.PASSED, sandbox()))
+    page = varied.catalogue.page(Query(text="benchmark"))
+    assert (page.total, page.exact) == (3, False)
+    assert sum(page.facets["kind"].values()) == 3
+    assert page.facets["status"] == {"UNVERIFIED": 2, "VERIFIED": 1}
+    assert [entry.title for entry in page.items] == [entry.title for entry in whole.items]
+    filtered = varied.catalogue.page(Query(text="benchmark", status=("VERIFIED",)))
+    assert (filtered.total, filtered.exact) == (1, False)
+    assert len(filtered.items) == 2
+    assert varied.catalogue.page(Query()).exact
 
 
 def test_very_long_input_is_taken_in_part() -> None:

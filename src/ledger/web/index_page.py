@@ -76,7 +76,7 @@ def index(query: catalogue.Query, page: catalogue.Page) -> IndexPage:
     chosen = tuple(c for facet in facets for c in facet.choices if c.chosen)
     return IndexPage(
         text=query.text,
-        total=wording.count(page.total, "record"),
+        total=wording.count(page.total, "record") + ("" if page.exact else " or more"),
         rows=tuple(_record_row(entry) for entry in page.items),
         facets=facets,
         chosen=chosen,

@@ -280,7 +280,7 @@ class _Reads:
             raise errors.InvalidParameter(str(trouble), parameter="cursor") from trouble
         body: dict[str, Any] = {"items": [asdict(item) for item in page.items], "total": page.total}
         if facets := getattr(page, "facets", None):
-            body["facets"] = facets
+            body |= {"exact": page.exact, "facets": facets}
         links = []
         for relation, cursor in (("next", page.next), ("prev", page.previous)):
             if cursor is not None:
