@@ -61,7 +61,7 @@ def entry(**changes: Any) -> catalogue.Entry:
 
 
 def test_a_row_of_the_index_shows_status_tier_score_and_day() -> None:
-    page = catalogue.Page((entry(standing="retracted", state="CORRECTED"),), 1)
+    page = catalogue.Page((entry(standing="retracted", state="CORRECTED"),), 1, exact=True)
     (row,) = index_page.index(catalogue.Query(), page).rows
     assert (row.prefix, row.status_label, row.href) == (
         "RETRACTED: ",
@@ -75,18 +75,21 @@ def test_a_row_of_the_index_shows_status_tier_score_and_day() -> None:
 def test_a_facet_link_adds_or_removes_one_value_and_starts_at_the_top() -> None:
     query = catalogue.Query(text="a b", status=("VERIFIED",), cursor="abc")
     facets = {"status": {"VERIFIED": 3, "FALSIFIED": 1}, "level": {"2": 4}}
-    page = index_page.index(query, catalogue.Page((), 4, next="n", facets=facets))
+    page = index_page.index(query, catalogue.Page((), 4, exact=False, next="n", facets=facets))
     status = {choice.value: choice for choice in page.facets[0].choices}
     assert status["VERIFIED"].href == "/?q=a+b"
     assert status["FALSIFIED"].href == "/?q=a+b&status=VERIFIED&status=FALSIFIED"
     assert page.paging.next == "/?q=a+b&status=VERIFIED&cursor=n"
+    assert page.total == "4 records or more"
     assert page.facets[1].choices[0].label == "L2, Source-grounded claims"
     assert [choice.value for choice in page.chosen] == ["VERIFIED"]
 
 
 def test_a_chosen_value_that_matches_nothing_can_be_taken_out_again() -> None:
     query = catalogue.Query(publisher=("Nobody",))
-    page = index_page.index(query, catalogue.Page((), 0, facets={"publisher": {"Somebody": 2}}))
+    page = index_page.index(
+        query, catalogue.Page((), 0, exact=True, facets={"publisher": {"Somebody": 2}})
+    )
     chosen = page.facets[0].choices[1]
     assert (chosen.value, chosen.count, chosen.href) == ("Nobody", 0, "/")
 
@@ -94,7 +97,7 @@ def test_a_chosen_value_that_matches_nothing_can_be_taken_out_again() -> None:
 def test_a_facet_of_many_values_offers_the_most_frequent_and_the_chosen() -> None:
     counts = {f"Lab {n}": 100 - n for n in range(40)}
     query = catalogue.Query(publisher=("Lab 39",))
-    page = index_page.index(query, catalogue.Page((), 1, facets={"publisher": counts}))
+    page = index_page.index(query, catalogue.Page((), 1, exact=True, facets={"publisher": counts}))
     offered = [choice.value for choice in page.facets[0].choices]
     assert len(offered) == index_page.FACET_VALUES_MAX + 1
     assert offered[-1] == "Lab 39"
