@@ -20,7 +20,7 @@ from given_log import LOG, STRANGER, WITNESS, Log, log_of
 from given_terminal import done, ledger, listening, refused
 from ledger.transparency.notes import COSIGNATURE, Note, SigningKey, VerifierKey, open_checkpoint
 from ledger.transparency.policy import BadPolicy, Policy, parse_policy
-from ledger.transparency.witness import REQUEST_BYTES_MAX
+from ledger.transparency.witness import REQUEST_BYTES_MAX, make_memory
 from ledger.transparency.witnessing import Answer, Outcome, Witnesses
 
 TREE = log_of(700)
@@ -53,6 +53,8 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def witness_in(folder: Path) -> Iterator[str]:
     (folder / "key").write_text(f"{WITNESS.secret()}\n")
     (folder / "logs").write_text(LOGS)
+    if not (folder / "memory.db").exists():
+        make_memory(folder / "memory.db", WITNESS.verifier)
     words = ("--key", "key", "--memory", "memory.db", "--logs", "logs", "--port", "0")
     with listening(folder, "witness", "serve", *words) as server:
         yield server.address
@@ -108,18 +110,31 @@ def test_a_witness_that_does_not_know_the_log_rejects_it(watching: str) -> None:
     assert outcome == Outcome("w0", Answer.REJECTED, "It answered 404.")
 
 
+def key_of(shown: str) -> VerifierKey:
+    return VerifierKey.parse(shown.strip())
+
+
 @pytest.mark.slow
 def test_a_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
-    shown = done(tmp_path, "witness", "keygen", "witness.example.org/w9", "--key", "key")
-    key = VerifierKey.parse(shown.strip())
+    files = ("--key", "key", "--memory", "memory.db")
+    shown = done(tmp_path, "witness", "keygen", "witness.example.org/w9", *files)
+    key = key_of(shown)
     assert (key.name, key.kind) == ("witness.example.org/w9", COSIGNATURE)
     made = tmp_path / "key"
     assert SigningKey.parse(made.read_text().strip()).verifier == key
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
-    before = made.read_text()
-    assert "it is kept" in refused(tmp_path, "witness", "keygen", "w", "--key", "key")
-    assert made.read_text() == before
-    assert ledger(tmp_path, "witness", "keygen", "a b", "--key", "other").returncode == 2
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for key_file, memory in [("key", "other.db"), ("other", "memory.db"), ("key", "memory.db")]:
+        words = ("w", "--key", key_file, "--memory", memory)
+        assert "it is kept" in refused(tmp_path, "witness", "keygen", *words)
+    words = ("a b", "--key", "other", "--memory", "other.db")
+    assert ledger(tmp_path, "witness", "keygen", *words).returncode == 2
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    (tmp_path / "logs").write_text(LOGS)
+    words = (*files, "--logs", "logs", "--port", "0")
+    with listening(tmp_path, "witness", "serve", *words) as server:
+        asked = Witnesses(policy((key_of(shown), server.address)))
+        assert asked.gather(TREE.note(3), TREE.proving(3)).satisfied
 
 
 @pytest.mark.slow
@@ -143,8 +158,14 @@ def test_a_witness_that_cannot_begin_says_why(tmp_path: Path) -> None:
     ]:
         words = ("--key", key, "--logs", logs, "--memory", "memory.db", "--port", "0")
         assert why in refused(tmp_path, "witness", "serve", *words)
-    words = ("--key", "key", "--logs", "logs", "--memory", "text", "--port", "0")
-    assert "cannot be opened" in refused(tmp_path, "witness", "serve", *words)
+    make_memory(tmp_path / "strange.db", SECOND.verifier)
+    for memory, why in [
+        ("text", "cannot be opened"),
+        ("memory.db", "cannot be opened"),
+        ("strange.db", "is not the memory of the witness witness.example.org/w1+6d7ef907"),
+    ]:
+        words = ("--key", "key", "--logs", "logs", "--memory", memory, "--port", "0")
+        assert why in refused(tmp_path, "witness", "serve", *words)
     assert not (tmp_path / "memory.db").exists()
 
 

@@ -24,7 +24,7 @@ from ledger.transparency.notes import (
     parse_note,
     parse_signatures,
 )
-from ledger.transparency.witness import BadMemory, Reply, Witness
+from ledger.transparency.witness import BadMemory, Reply, Witness, make_memory
 from ledger.transparency.witnessing import request_body
 
 TIME = 1_700_000_000
@@ -46,8 +46,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def witness(tmp_path: Path, clock: Clock) -> Iterator[Witness]:
-    with closing(Witness(WITNESS, tmp_path / "memory.db", [LOG.verifier], clock)) as opened:
+def memory(tmp_path: Path) -> Path:
+    made = tmp_path / "memory?.db"
+    make_memory(made, WITNESS.verifier)
+    return made
+
+
+@pytest.fixture
+def witness(memory: Path, clock: Clock) -> Iterator[Witness]:
+    with closing(Witness(WITNESS, memory, [LOG.verifier], clock)) as opened:
         yield opened
 
 
@@ -175,8 +182,7 @@ def test_it_signs_no_time_before_the_last(witness: Witness, clock: Clock) -> Non
     assert witness.add_checkpoint(TREE.request(3, 4)).status == HTTPStatus.OK
 
 
-def test_it_remembers_after_a_restart(tmp_path: Path) -> None:
-    memory = tmp_path / "memory?.db"
+def test_it_remembers_after_a_restart(memory: Path) -> None:
     for old, size in [(0, 3), (3, 300), (300, 700)]:
         with closing(Witness(WITNESS, memory, [LOG.verifier])) as witness:
             assert witness.add_checkpoint(TREE.request(old, size)).status == HTTPStatus.OK
@@ -185,8 +191,7 @@ def test_it_remembers_after_a_restart(tmp_path: Path) -> None:
         assert len(witness.evidence()) == 1
 
 
-def test_it_answers_nothing_that_it_could_not_keep(tmp_path: Path) -> None:
-    memory = tmp_path / "memory.db"
+def test_it_answers_nothing_that_it_could_not_keep(memory: Path) -> None:
     with closing(Witness(WITNESS, memory, [LOG.verifier])) as witness:
         assert witness.add_checkpoint(TREE.request(0, 3)).status == HTTPStatus.OK
         with closing(sqlite3.connect(memory)) as other:
@@ -197,8 +202,7 @@ def test_it_answers_nothing_that_it_could_not_keep(tmp_path: Path) -> None:
         assert Checkpoint.parse(parse_note(held).text).size == 3
 
 
-def test_of_many_who_ask_at_once_none_turns_it_back(tmp_path: Path) -> None:
-    memory = tmp_path / "memory.db"
+def test_of_many_who_ask_at_once_none_turns_it_back(memory: Path) -> None:
     sizes = list(range(1, 41))
     got: list[int] = []
 
@@ -250,10 +254,21 @@ def test_another_file_is_not_taken_for_its_memory(tmp_path: Path) -> None:
     ledger = tmp_path / "other.db"
     with closing(sqlite3.connect(ledger)) as other:
         other.execute("CREATE TABLE events (position INTEGER)")
-    folder = tmp_path / "nowhere" / "memory.db"
-    for file in (text, ledger, folder, tmp_path):
+    strange = tmp_path / "strange.db"
+    make_memory(strange, STRANGER.verifier)
+    empty = tmp_path / "empty"
+    empty.touch()
+    for file in (text, ledger, strange, empty, tmp_path / "lost.db", tmp_path):
         before = file.read_bytes() if file.is_file() else None
         with pytest.raises(BadMemory, match=str(file)):
             Witness(WITNESS, file, [LOG.verifier])
         assert (file.read_bytes() if file.is_file() else None) == before
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["other.db", "text"]
+    left = sorted(file.name for file in tmp_path.iterdir())
+    assert left == ["empty", "other.db", "strange.db", "text"]
+
+
+def test_a_memory_is_made_once(memory: Path) -> None:
+    before = memory.read_bytes()
+    with pytest.raises(FileExistsError):
+        make_memory(memory, WITNESS.verifier)
+    assert memory.read_bytes() == before

@@ -25,6 +25,7 @@ from ledger.transparency.notes import (
     parse_note,
 )
 from ledger.transparency.policy import parse_policy
+from ledger.transparency.witness import make_memory
 from ledger.transparency.witnessing import Answer, Witnesses
 
 pytestmark = [pytest.mark.slow, pytest.mark.repo]
@@ -146,6 +147,7 @@ def test_a_witness_of_others_cosigns_our_log_and_refuses_its_forks(tmp_path: Pat
 def test_our_witness_cosigns_for_a_client_of_others(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"{WITNESS.secret()}\n")
     (tmp_path / "logs").write_text(f"log {LOG.verifier}\nquorum none\n")
+    make_memory(tmp_path / "memory.db", WITNESS.verifier)
     folders = []
     for name, log in [
         ("a", log_of(3)),

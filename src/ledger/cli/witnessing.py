@@ -15,7 +15,7 @@ import typer
 from ledger.cli import console, running
 from ledger.transparency.notes import COSIGNATURE, BadKey, SigningKey, VerifierKey
 from ledger.transparency.policy import BadPolicy, parse_policy
-from ledger.transparency.witness import BadMemory, Witness
+from ledger.transparency.witness import BadMemory, Witness, make_memory
 
 KEY_BYTES_MAX: Final = 4_096
 
@@ -28,17 +28,21 @@ def keygen(
         str,
         typer.Argument(metavar="NAME", help="What the witness is called, such as example.org/w1."),
     ],
-    key: Annotated[Path, typer.Option("--key", help="The file that the key goes into.")],
+    key: Annotated[Path, typer.Option("--key", help="The new file that the key goes into.")],
+    memory: Annotated[
+        Path, typer.Option("--memory", help="The new file that will remember what it cosigned.")
+    ],
 ) -> None:
-    """Draw a key for a witness, write it into a new file, and print its public half."""
+    """Draw a key for a witness, make its memory, and print the public half of the key."""
     try:
         made = SigningKey.generate(name, COSIGNATURE)
     except BadKey as bad:
         raise typer.BadParameter(f"{bad}.", param_hint="NAME") from bad
-    try:
-        descriptor = os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        console.fail(f"There is a file {key} already; it is kept.")
+    for path in (key, memory):
+        if path.exists():
+            console.fail(f"There is a file {path} already; it is kept.")
+    make_memory(memory, made.verifier)
+    descriptor = os.open(key, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(f"{made.secret()}\n")
         file.flush()
@@ -51,7 +55,7 @@ def serve(
     key: Annotated[Path, typer.Option("--key", help="The file that holds the witness's key.")],
     memory: Annotated[
         Path,
-        typer.Option("--memory", help="The file that remembers what was cosigned; made if new."),
+        typer.Option("--memory", help="The file that was made with the key, and no older copy."),
     ],
     logs: Annotated[
         Path,

@@ -1,9 +1,8 @@
 """How does a witness decide?  It cosigns what continues what it cosigned before, and nothing else.
 
 The server side of C2SP tlog-witness, without its HTTP.  What it has cosigned lies in a SQLite file
-of its own, which has to lie elsewhere than the logs it watches, and is on the disk before anybody
-hears of it.  Whoever loses that file has to make a new key: with the old one the witness could be
-led to cosign a second history.
+of its own, its memory, and is on the disk before anybody hears of it.  The memory is made with the
+key and never again: a key whose memory is lost could be led to cosign a second history.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -41,15 +41,16 @@ APPLICATION_ID: Final = 0x4C574954
 BUSY_TIMEOUT_S: Final = 10
 
 _SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS cosigned (
+PRAGMA application_id = {APPLICATION_ID};
+CREATE TABLE witness (vkey TEXT NOT NULL) STRICT;
+CREATE TABLE cosigned (
     origin TEXT NOT NULL PRIMARY KEY,
     size INTEGER NOT NULL,
     root BLOB NOT NULL,
     note BLOB NOT NULL,
     time INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS refused (
+CREATE TABLE refused (
     digest BLOB NOT NULL PRIMARY KEY,
     origin TEXT NOT NULL,
     time INTEGER NOT NULL,
@@ -57,8 +58,6 @@ CREATE TABLE IF NOT EXISTS refused (
     request BLOB NOT NULL,
     held BLOB
 ) STRICT;
-PRAGMA application_id = {APPLICATION_ID};
-COMMIT;
 """
 
 
@@ -117,7 +116,7 @@ class Witness:
         logs: Iterable[VerifierKey],
         clock: Callable[[], datetime] = now,
     ) -> None:
-        """Open the memory, or make it where there is none; raises BadMemory.
+        """Open the memory of the key; raises BadMemory for any other file.
 
         A log is known by the name of its key; it may have several keys.
         """
@@ -128,7 +127,7 @@ class Witness:
         self._clock = clock
         self._lock = threading.Lock()
         try:
-            self._memory = _opened(memory)
+            self._memory = _opened(memory, str(key.verifier))
         except sqlite3.Error as trouble:
             raise BadMemory(f"The file {memory} cannot be opened: {trouble}.") from trouble
 
@@ -258,17 +257,31 @@ def _objection(held: _Cosigned, request: Request) -> str | None:
     return None
 
 
-def _opened(memory: Path) -> sqlite3.Connection:
+def make_memory(memory: Path, key: VerifierKey) -> None:
+    """Make the memory of a key that has never signed; raises FileExistsError, OSError."""
+    # Opened exclusively first, because SQLite would take up a file that is there.
+    with memory.open("xb"):
+        pass
+    with closing(_connected(memory)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(_SCHEMA)
+        connection.execute("INSERT INTO witness VALUES (?)", (str(key),))
+
+
+def _connected(memory: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"file:{quote(str(memory))}?mode=rwc", uri=True, timeout=BUSY_TIMEOUT_S,
+        f"file:{quote(str(memory))}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S,
         isolation_level=None, check_same_thread=False,
     )  # fmt: skip
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if mark != APPLICATION_ID and (mark or tables):
-        connection.close()
-        raise BadMemory(f"The file {memory} is not the memory of a witness.")
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.executescript(_SCHEMA)
+    return connection
+
+
+def _opened(memory: Path, vkey: str) -> sqlite3.Connection:
+    connection = _connected(memory)
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    known = connection.execute("SELECT vkey FROM witness") if mark == APPLICATION_ID else []
+    if (vkey,) not in known:
+        connection.close()
+        raise BadMemory(f"The file {memory} is not the memory of the witness {vkey}.")
     return connection
