@@ -131,8 +131,8 @@ def test_a_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
     assert ledger(tmp_path, "witness", "keygen", *words).returncode == 2
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     (tmp_path / "logs").write_text(LOGS)
-    words = (*files, "--logs", "logs", "--port", "0")
-    with listening(tmp_path, "witness", "serve", *words) as server:
+    served = (*files, "--logs", "logs", "--port", "0")
+    with listening(tmp_path, "witness", "serve", *served) as server:
         asked = Witnesses(policy((key_of(shown), server.address)))
         assert asked.gather(TREE.note(3), TREE.proving(3)).satisfied
 
