@@ -246,6 +246,15 @@ GOLDEN: Final[dict[str, Event]] = {
         holder="pipeline",
         scopes=(Scope.SUBMIT, Scope.EVALUATE_GATE_2),
     ),
+    "log.begun.1.json": event(
+        events.LogBegun,
+        "log",
+        origin="ledger.example/log/2",
+        follows="ledger.example/log",
+        follows_size=150,
+        follows_root=C,
+        reason="The disk was lost.",
+    ),
     "actor.key-revoked.1.json": event(
         events.KeyRevoked, "actor:pipeline", key_id="0123456789ab", key_digest=C, reason="Lost."
     ),

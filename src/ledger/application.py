@@ -49,6 +49,7 @@ from ledger.vocabulary import (
     now,
 )
 
+LOG_STREAM: Final = governance.LOG_STREAM
 OPERATOR: Final = "operator"
 """The actor of whatever is done at the command line of the ledger's own machine."""
 
@@ -212,6 +213,18 @@ class Ledger(Engine):
         in_force = await self.in_force()
         return await self._govern(
             (governance.adopt_policy(in_force, policy, applies_to, reason, actor),)
+        )
+
+    async def begin_log(
+        self, origin: str, before: tuple[str, int, bytes] | None, reason: str, actor: str
+    ) -> Receipt:
+        """Record that the log is signed as ``origin`` from now on.
+
+        ``before`` is the name, size and root of the last checkpoint under the earlier name.
+        """
+        stream = await self._events(LOG_STREAM)
+        return await self._govern(
+            (governance.begin_log(len(stream), origin, before, reason, actor),)
         )
 
     async def issue_key(

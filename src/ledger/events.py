@@ -383,5 +383,16 @@ class KeyRevoked(Event):
     reason: Line
 
 
-LedgerEvent = GateActivated | PolicyAdopted | KeyIssued | KeyRevoked
+class LogBegun(Event):
+    """The log is signed under a new name from here on, because it could not go on as it was."""
+
+    TYPE: ClassVar[str] = "log.begun"
+    origin: Line
+    follows: Line | None = Field(description="The name under which it was signed before.")
+    follows_size: int | None = Field(description="How many events its last checkpoint covered.")
+    follows_root: Digest | None = Field(description="The root of that checkpoint.")
+    reason: Prose
+
+
+LedgerEvent = GateActivated | PolicyAdopted | KeyIssued | KeyRevoked | LogBegun
 AnyEvent = RecordEvent | LedgerEvent

@@ -9,11 +9,13 @@ from datetime import date
 from typing import Final, Literal
 
 from ledger import errors
-from ledger.events import GateActivated, PolicyAdopted
+from ledger.events import GateActivated, LogBegun, PolicyAdopted
 from ledger.in_force import GATE_LABELS, InForce
 from ledger.vocabulary import Gate, PolicyVersion
 
 STREAM: Final = "ledger"
+LOG_STREAM: Final = "log"
+"""The stream of facts about how the log is signed; they change nothing that is in force."""
 GATE_2_LIVE: Final = date(2026, 6, 10)
 """The day on which Gate 2 went live, as the published record pages state it."""
 
@@ -50,6 +52,26 @@ def adopt_policy(
         actor=actor,
         policy=policy,
         applies_to=applies_to,
+        reason=reason,
+    )
+
+
+def begin_log(
+    version: int, origin: str, before: tuple[str, int, bytes] | None, reason: str, actor: str
+) -> LogBegun:
+    """Decide that the log is signed under a new name; ``version`` is that of its own stream.
+
+    ``before`` is the name, size and root of the last checkpoint under the earlier name.
+    """
+    name, size, root = before or (None, None, None)
+    return LogBegun(
+        originator_id=LOG_STREAM,
+        originator_version=version + 1,
+        actor=actor,
+        origin=origin,
+        follows=name,
+        follows_size=size,
+        follows_root=None if root is None else f"sha256:{root.hex()}",
         reason=reason,
     )
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ledger import errors
-from ledger.application import Ledger
+from ledger.application import OPERATOR, Ledger
 from ledger.artifacts import Artifacts
 from ledger.differing import CAUSES_MAX, Difference, difference
 from ledger.events import PageImported
@@ -24,6 +24,7 @@ from ledger.store import Observer, Store, adapters
 from ledger.transparency.keeper import Keeper
 from ledger.transparency.key_file import KeyFile
 from ledger.transparency.lines import dated_line
+from ledger.transparency.notes import SigningKey
 from ledger.transparency.opening import open_log
 from ledger.vocabulary import moment_text
 from ledger.worker import Projector
@@ -160,6 +161,24 @@ class Service:
         """Return a record's events in order, each with its place, both times and its leaf."""
         rows = await self.store.raw.stream(record_id, 0, VERSIONS_MAX)
         return [json.loads(dated_line(row)) for row in rows]
+
+    def begin_log(self, origin: str, reason: str) -> SigningKey:
+        """Sign the log under a new name from now on; the first event under it names the old one.
+
+        The old key and the memory of what it published are kept under other names.  Refuses
+        LogKeyUnusable for what cannot be a name, and LogKeyExists for the name that it has.
+        """
+        files = KeyFile(self.settings.log_key)
+        last = files.remembered()
+        key = files.another(origin)
+        before = None if last is None else (last[0].origin, last[0].size, last[0].root)
+        # This one fact is appended while nothing else may be, and the memory is kept until it is.
+        self.ledger.may_append = lambda: None
+        asyncio.run(self.ledger.begin_log(origin, before, reason, OPERATOR))
+        self.ledger.may_append = self.log.may_append
+        files.begin_anew()
+        self.log.check()
+        return key
 
     async def in_force(self) -> InForce:
         """Return the gates and policies in force."""

@@ -81,8 +81,8 @@ def audited(place: Place, files: KeyFile, **changes: Any) -> Audited:
     assert key is not None
     assert last is not None
     with place.open() as opened:
-        given = {"key": key.verifier, "outside": last[0]} | changes
-        return Audit(opened.tree, **given).run(pages(opened))
+        given: dict[str, Any] = {"key": key.verifier, "outside": last[0]}
+        return Audit(opened.tree, **given | changes).run(pages(opened))
 
 
 def test_what_was_not_touched_is_as_it_was_published(full: Place, files: KeyFile) -> None:
@@ -154,7 +154,7 @@ CHANGES = {
     "a tile": (
         [
             (
-                "UPDATE log_tiles SET data = (SELECT data FROM log_tiles WHERE level = 0 AND idx = 1) "
+                "UPDATE log_tiles SET data = (SELECT data FROM log_tiles WHERE idx = 1) "
                 "WHERE level = 0 AND idx = 0"
             )
         ],
@@ -164,8 +164,8 @@ CHANGES = {
     "a checkpoint's root": (
         [
             (
-                "UPDATE log_checkpoints SET root = (SELECT root FROM log_checkpoints WHERE size = 600)"
-                " WHERE size = 300"
+                "UPDATE log_checkpoints SET root = (SELECT root FROM log_checkpoints "
+                "WHERE size = 600) WHERE size = 300"
             )
         ],
         "checkpoint of size 300 in the database does not fit",
