@@ -56,6 +56,9 @@ def _log(bench: Bench, ledger: Ledger, events: int) -> Size:
     told(f"{ledger.where}: {events:,} events written in {found['write the log, s']:.0f} s")
     found["log, bytes per event"] = _bytes(ledger, "ledger") / events
     found["raw scan, events/s"] = scan(ledger).rate
+    began = time.perf_counter()
+    ledger.run("log", "step")
+    found["put into the tree, events/s"] = events / (time.perf_counter() - began)
     with ledger.serving() as server:
         before = _database_s(bench, ledger)
         posted = wrk(server, "POST", bench.bodies, bench.seconds)
@@ -126,37 +129,6 @@ def _listed(server: Server) -> tuple[list[str], Size]:
 def _database_s(bench: Bench, ledger: Ledger) -> float:
     """Return the processor time of the database's own processes; a file has none."""
     return 0 if ledger.is_sqlite else cpu_s(*family(bench.postgres.pid))
-
-
-def _asked(server: Server, ids: list[str]) -> dict[str, float]:
-    """Return the milliseconds of single requests over one connection."""
-    found = {}
-    with asking(server) as ask:
-
-        def took(path: str) -> float:
-            began = time.perf_counter()
-            json.loads(ask(path).read())
-            return (time.perf_counter() - began) * 1_000
-
-        def middle(path: str) -> float:
-            return statistics.median(took(path) for _n in range(ASKED))
-
-        page = f"/v1/records?limit={PAGE}"
-        # The first list after the view has moved counts everything; the next ones know it.
-        found["list_first_ms"] = took(page)
-        found["list_ms"] = middle(page)
-        deep = page
-        for _page in range(min(DEEP_PAGES, len(ids) // PAGE - 1)):
-            answer = ask(deep)
-            answer.read()
-            deep = next_page(answer) or deep
-        found["list_deep_ms"] = middle(deep)
-        found["search_rare_ms"] = took(f"{page}&q={quote(RARE)}")
-        found["search_common_ms"] = took(f"{page}&q={quote(COMMON)}")
-        found["history_ms"] = statistics.median(
-            took(f"/v1/records/{record}/history") for record in random.sample(ids, ASKED)
-        )
-    return found
 
 
 def _bytes(ledger: Ledger, schema: str) -> int:
