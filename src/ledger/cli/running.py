@@ -64,11 +64,17 @@ def serve(
     with service.Service(settings):
         # Opened and closed once: what is wrong with the database is said before anybody connects.
         pass
-    run(create_app(service.Service(settings)), host, port, "the ledger")
+    app = create_app(service.Service(settings))
+    run(app, host, port, "the ledger", app.state.feed.pulse.end)
 
 
-def run(app: Callable[..., Any], host: str, port: int, named: str) -> None:
-    """Serve an application until Ctrl-C; ``named`` says what it is, once it listens."""
+def run(
+    app: Callable[..., Any], host: str, port: int, named: str, end: Callable[[], None] | None = None
+) -> None:
+    """Serve an application until Ctrl-C; ``named`` says what it is, once it listens.
+
+    ``end`` is called before running requests are waited for, to end those that have no end.
+    """
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,
@@ -78,7 +84,7 @@ def run(app: Callable[..., Any], host: str, port: int, named: str) -> None:
         access_log=False,
         timeout_graceful_shutdown=STOP_S_MAX,
     )
-    server = _Server(config, named)
+    server = _Server(config, named, end or (lambda: None))
     # Requests make and drop many small objects; what was imported so far never becomes garbage.
     gc.collect()
     gc.freeze()
@@ -102,9 +108,14 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """A server that says what it serves and where, once it listens."""
 
-    def __init__(self, config: uvicorn.Config, named: str) -> None:
+    def __init__(self, config: uvicorn.Config, named: str, end: Callable[[], None]) -> None:
         super().__init__(config)
+        self._end = end
         self._named = named
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

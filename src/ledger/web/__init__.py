@@ -30,6 +30,7 @@ from ledger.settings import ProjectorPlace
 from ledger.web import (
     appends,
     documents,
+    feed,
     log,
     operations,
     pages,
@@ -84,12 +85,14 @@ def create_app(service: Service) -> FastAPI:
     )
     service.observe = metrics = Metrics(__version__)
     app.state.service = service
+    app.state.feed = following = feed.Feed(service)
     api = (
         appends.router(service),
         documents.router(service),
         reads.router(service),
         status.router(service),
         log.router(service),
+        feed.router(following),
     )
     for router in api:
         app.include_router(router)
