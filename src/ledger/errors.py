@@ -149,6 +149,12 @@ class ProjectionBehind(Unavailable):
     code = "projection-behind"
 
 
+class TooManyStreams(Unavailable):
+    """As many readers as there may be follow the log here already."""
+
+    code = "too-many-streams"
+
+
 class StoreUnavailable(Unavailable):
     """The store cannot be reached or written."""
 
@@ -204,6 +210,12 @@ class ArtifactUnknown(NotFound):
     """No public artifact has this digest."""
 
     code = "artifact-unknown"
+
+
+class HistoryDiverged(Conflict):
+    """This log does not hold the events that you have seen: it is another one, or an older one."""
+
+    code = "history-diverged"
 
 
 class HandleTaken(Conflict):
