@@ -6,7 +6,7 @@ It asks the pure rules and hands what they decide to the engine room; it must ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -187,6 +187,10 @@ class Ledger(Engine):
         for name in reserved[1:]:
             rules.addressable(name.value)
         return await self._append_new(tuple(events), Request(OPERATOR), tuple(reserved))
+
+    async def state(self, record_id: str, decide: Callable[[ResearchRecord], Event]) -> Receipt:
+        """Append a fact that a source states to the record as it now is."""
+        return await self._change(record_id, Request(OPERATOR), lambda held, _asked: decide(held))
 
     # ------------------------------------------------------------ the ledger itself
 

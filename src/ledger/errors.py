@@ -542,6 +542,12 @@ class UnreadablePage(Malformed):
     code = "unreadable-page"
 
 
+class UnreadableFeed(Malformed):
+    """The file is not a feed of corrections that the ledger reads."""
+
+    code = "unreadable-feed"
+
+
 class UnreadableEvent(Refusal):
     """A stored event cannot be read by this program."""
 

@@ -19,6 +19,7 @@ AT_THE_COMMAND_LINE = {
     errors.KeyUnknown,
     errors.KeyAlreadyRevoked,
     errors.UnreadablePage,
+    errors.UnreadableFeed,
     errors.SourceAlreadyImported,
     errors.NotInitialised,
     errors.WrongSchema,

@@ -13,6 +13,7 @@ from ledger import __version__
 from ledger.cli import (
     archiving,
     console,
+    feeding,
     governing,
     intake,
     log,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command()(running.init)
 app.command()(running.serve)
 app.command()(projecting.project)
+intake.app.command()(feeding.corrections)
 app.add_typer(intake.app, name="import")
 app.command()(reading.show)
 app.command()(reading.history)

@@ -1,4 +1,4 @@
-"""How do the pages of another publisher become facts?  Layout, reading and facts, one file each.
+"""How do pages and feeds of another publisher become facts?  Reading and facts, one file each.
 
-Nothing in here repairs, completes or judges what a page says.
+Nothing in here repairs, completes or judges what a page or a feed says.
 """
