@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import socket
 import stat
@@ -73,6 +74,7 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
         # Whoever has forgotten which size the witness has, asks once more and is answered.
         forgetful = Witnesses(asked.policy)
         assert forgetful.gather(TREE.note(700), TREE.proving(700)).satisfied
+    assert done(tmp_path, "witness", "evidence", "--memory", "memory.db") == ""
     with witness_in(tmp_path) as address:
         asked = Witnesses(policy((WITNESS.verifier, address)))
         gathered = asked.gather(FORK.note(700), FORK.proving(700))
@@ -83,6 +85,11 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
         assert [(o.answer, o.size) for o in gathered.refusals] == [(Answer.AHEAD, 700)]
         held = httpx.get(f"{address}/{digest}/checkpoint")
         assert open_checkpoint(held.content, LOG.verifier)[0] == TREE.checkpoint(700)
+        (kept,) = done(tmp_path, "witness", "evidence", "--memory", "memory.db").splitlines()
+    told = json.loads(kept)
+    assert told["request"].encode() == FORK.request(0, 700)
+    assert told["held"].encode() == held.content
+    assert (told["origin"], told["why"]) == (LOG.name, "the tree of this size has another root")
 
 
 @pytest.mark.slow
@@ -166,6 +173,9 @@ def test_a_witness_that_cannot_begin_says_why(tmp_path: Path) -> None:
     ]:
         words = ("--key", "key", "--logs", "logs", "--memory", memory, "--port", "0")
         assert why in refused(tmp_path, "witness", "serve", *words)
+    for memory in ("text", "memory.db"):
+        said = refused(tmp_path, "witness", "evidence", "--memory", memory)
+        assert "cannot be read as a memory" in said
     assert not (tmp_path / "memory.db").exists()
 
 
@@ -181,11 +191,12 @@ def test_the_witnesses_of_the_guide_are_a_policy() -> None:
 
 
 class Scripted(BaseHTTPRequestHandler):
-    """A witness that answers what it was told to, a byte at a time if it is slow."""
+    """A witness that answers what it was told to, slowly or only up to ``cut`` bytes of it."""
 
     answers: tuple[tuple[int, bytes], ...]
     asked: list[bytes]
     pause_s: float
+    cut: int | None
 
     def do_POST(self) -> None:
         self.asked.append(self.rfile.read(int(self.headers["Content-Length"])))
@@ -194,7 +205,7 @@ class Scripted(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         try:
-            for n in range(len(body)):
+            for n in range(len(body[: self.cut])):
                 self.wfile.write(body[n : n + 1])
                 time.sleep(self.pause_s)
         except OSError:
@@ -205,9 +216,12 @@ class Scripted(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def scripted(*answers: tuple[int, bytes], pause_s: float = 0) -> Iterator[tuple[str, list[bytes]]]:
+def scripted(
+    *answers: tuple[int, bytes], pause_s: float = 0, cut: int | None = None
+) -> Iterator[tuple[str, list[bytes]]]:
     asked: list[bytes] = []
-    handler = type("Told", (Scripted,), {"answers": answers, "asked": asked, "pause_s": pause_s})
+    told = {"answers": answers, "asked": asked, "pause_s": pause_s, "cut": cut}
+    handler = type("Told", (Scripted,), told)
     server = HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -223,8 +237,9 @@ def line(key: SigningKey, size: int, *, at: int = 1_700_000_000) -> bytes:
     return f"{key.sign(TREE.checkpoint(size).text, at)}\n".encode()
 
 
-def outcome_of(*answers: tuple[int, bytes], size: int = 300) -> Outcome:
-    with scripted(*answers) as (url, _asked):
+def outcome_of(*answers: tuple[int, bytes], cut: int | None = None) -> Outcome:
+    size = 300
+    with scripted(*answers, cut=cut) as (url, _asked):
         asked = Witnesses(policy((WITNESS.verifier, url)), timeout_s=5)
         gathered = asked.gather(TREE.note(size), TREE.proving(size))
     (outcome,) = gathered.outcomes
@@ -252,6 +267,13 @@ ANSWERS = {
     "a failure": ((500, b""), Answer.UNREACHABLE),
     "a clock that ran back": ((503, b""), Answer.UNREACHABLE),
 }
+
+
+def test_an_answer_that_breaks_off_is_none() -> None:
+    whole = line(WITNESS, 300)
+    for cut in (0, 10, len(whole) - 1):
+        outcome = outcome_of((200, whole), cut=cut)
+        assert (outcome.answer, outcome.cosignature) == (Answer.UNREACHABLE, None)
 
 
 @pytest.mark.parametrize(("told", "means"), ANSWERS.values(), ids=ANSWERS)
@@ -308,6 +330,7 @@ def test_nobody_waits_longer_than_was_said_for_those_who_dawdle() -> None:
             thread.join(10)
             assert not thread.is_alive()
     late, lost, away, there = gathered.outcomes
+    assert late.detail == lost.detail == "It did not answer in time."
     assert (late.answer, lost.answer, away.answer) == (Answer.UNREACHABLE,) * 3
     assert there.answer is Answer.COSIGNED
     assert gathered.satisfied

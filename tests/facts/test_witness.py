@@ -24,7 +24,7 @@ from ledger.transparency.notes import (
     parse_note,
     parse_signatures,
 )
-from ledger.transparency.witness import BadMemory, Reply, Witness, make_memory
+from ledger.transparency.witness import BadMemory, Evidence, Reply, Witness, evidence, make_memory
 from ledger.transparency.witnessing import request_body
 
 TIME = 1_700_000_000
@@ -71,7 +71,9 @@ def says_conflict(reply: Reply, size: int) -> None:
     assert reply == Reply(HTTPStatus.CONFLICT, f"{size}\n", "text/x.tlog.size")
 
 
-def test_it_cosigns_what_continues_what_it_cosigned(witness: Witness, clock: Clock) -> None:
+def test_it_cosigns_what_continues_what_it_cosigned(
+    witness: Witness, memory: Path, clock: Clock
+) -> None:
     for old, size in [(0, 0), (0, 1), (1, 256), (256, 300), (300, 300), (300, 700)]:
         clock.time += 1
         reply = witness.add_checkpoint(TREE.request(old, size))
@@ -81,43 +83,50 @@ def test_it_cosigns_what_continues_what_it_cosigned(witness: Witness, clock: Clo
     opened, times = open_checkpoint(held, LOG.verifier, [WITNESS.verifier])
     assert opened == TREE.checkpoint(700)
     assert times == {WITNESS.verifier: clock.time}
-    assert witness.evidence() == []
+    assert evidence(memory) == []
 
 
-def test_it_says_its_size_to_whoever_begins_elsewhere(witness: Witness) -> None:
+def test_it_says_its_size_to_whoever_begins_elsewhere(witness: Witness, memory: Path) -> None:
     assert witness.add_checkpoint(TREE.request(0, 300)).status == HTTPStatus.OK
     for old, size in [(0, 300), (0, 700), (299, 700), (301, 700), (5, 5)]:
         says_conflict(witness.add_checkpoint(TREE.request(old, size)), 300)
-    assert witness.evidence() == []
+    assert evidence(memory) == []
 
 
 @pytest.mark.parametrize(("old", "size"), [(300, 300), (300, 301), (300, 700)])
-def test_it_refuses_a_fork_and_keeps_it(witness: Witness, old: int, size: int) -> None:
+def test_it_refuses_a_fork_and_keeps_it(
+    witness: Witness, memory: Path, caplog: pytest.LogCaptureFixture, old: int, size: int
+) -> None:
     witness.add_checkpoint(TREE.request(0, 300))
     before = witness.checkpoint(DIGEST)
     for _again in range(2):
         reply = witness.add_checkpoint(FORK.request(old, size))
         assert reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
-    ((origin, time, _why, request, held),) = witness.evidence()
-    assert (origin, time, request, held) == (LOG.name, TIME, FORK.request(old, size), before)
+    (kept,) = evidence(memory)
+    assert kept == Evidence(LOG.name, TIME, kept.why, FORK.request(old, size), before)
+    assert f"{LOG.name} has signed is refused: {kept.why}." in caplog.text
     assert witness.checkpoint(DIGEST) == before
     assert witness.add_checkpoint(TREE.request(300, 700)).status == HTTPStatus.OK
 
 
-def test_a_fork_of_the_same_size_is_kept_also_from_another_size(witness: Witness) -> None:
+def test_a_fork_of_the_same_size_is_kept_also_from_another_size(
+    witness: Witness, memory: Path
+) -> None:
     witness.add_checkpoint(TREE.request(0, 300))
     says_conflict(witness.add_checkpoint(FORK.request(0, 300)), 300)
-    ((_origin, _time, why, _request, _held),) = witness.evidence()
-    assert "another root" in why
+    (kept,) = evidence(memory)
+    assert "another root" in kept.why
 
 
-def test_a_good_checkpoint_with_a_bad_proof_is_no_evidence_for_long(witness: Witness) -> None:
+def test_a_good_checkpoint_with_a_bad_proof_is_no_evidence_for_long(
+    witness: Witness, memory: Path
+) -> None:
     witness.add_checkpoint(TREE.request(0, 300))
     bad = request_body(TREE.note(700), 300, TREE.proving(700)(299))
     assert witness.add_checkpoint(bad).status == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert len(witness.evidence()) == 1
+    assert len(evidence(memory)) == 1
     assert witness.add_checkpoint(TREE.request(300, 700)).status == HTTPStatus.OK
-    assert witness.evidence() == []
+    assert evidence(memory) == []
 
 
 def test_a_proof_from_nothing_is_empty(witness: Witness) -> None:
@@ -188,7 +197,7 @@ def test_it_remembers_after_a_restart(memory: Path) -> None:
             assert witness.add_checkpoint(TREE.request(old, size)).status == HTTPStatus.OK
     with closing(Witness(WITNESS, memory, [LOG.verifier])) as witness:
         says_conflict(witness.add_checkpoint(FORK.request(0, 700)), 700)
-        assert len(witness.evidence()) == 1
+        assert len(evidence(memory)) == 1
 
 
 def test_it_answers_nothing_that_it_could_not_keep(memory: Path) -> None:
@@ -233,19 +242,21 @@ def test_of_many_who_ask_at_once_none_turns_it_back(memory: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert one.evidence() == []
+        assert evidence(memory) == []
         held = one.checkpoint(DIGEST)
         assert held is not None
         assert Checkpoint.parse(parse_note(held).text) == TREE.checkpoint(max(got))
 
 
-def test_the_disk_is_filled_by_no_log(witness: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_disk_is_filled_by_no_log(
+    witness: Witness, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ledger.transparency.witness.EVIDENCE_MAX", 5)
     witness.add_checkpoint(TREE.request(0, 300))
     for n in range(8):
         other = Checkpoint(LOG.name, 300, hashlib.sha256(bytes([n])).digest()).signed(LOG)
         witness.add_checkpoint(request_body(other, 300, []))
-    assert len(witness.evidence()) == 5
+    assert len(evidence(memory)) == 5
 
 
 def test_another_file_is_not_taken_for_its_memory(tmp_path: Path) -> None:

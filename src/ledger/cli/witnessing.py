@@ -1,21 +1,25 @@
-"""How is a witness made and served?  ``ledger witness keygen`` and ``ledger witness serve``.
+"""How is a witness made and served?  ``ledger witness keygen``, ``serve`` and ``evidence``.
 
 A witness is a process of its own, best on another machine: it watches logs, and keeps no ledger.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from ledger import logs
 from ledger.cli import console, running
 from ledger.transparency.notes import COSIGNATURE, BadKey, SigningKey, VerifierKey
 from ledger.transparency.policy import BadPolicy, parse_policy
 from ledger.transparency.witness import BadMemory, Witness, make_memory
+from ledger.transparency.witness import evidence as kept
 
 KEY_BYTES_MAX: Final = 4_096
 
@@ -57,7 +61,7 @@ def serve(
         Path,
         typer.Option("--memory", help="The file that was made with the key, and no older copy."),
     ],
-    logs: Annotated[
+    watched: Annotated[
         Path,
         typer.Option("--logs", help="The policy whose log lines name the logs to watch."),
     ],
@@ -69,14 +73,34 @@ def serve(
     """Serve a witness for the logs of a policy until Ctrl-C."""
     from ledger.web.witness import create_app  # noqa: PLC0415 - big, and no other command needs it
 
+    logs.set_up(as_json=False, access=False)
     signing = _key(key)
-    watched = _logs(logs)
     try:
-        opened = Witness(signing, memory, watched)
+        opened = Witness(signing, memory, _watched(watched))
     except BadMemory as bad:
         console.fail(str(bad))
     with closing(opened):
         running.run(create_app(opened), host, port, f"the witness {signing.verifier}")
+
+
+@witness.command()
+def evidence(
+    memory: Annotated[Path, typer.Option("--memory", help="The memory of the witness.")],
+) -> None:
+    """Print each checkpoint that was refused though its log's key had signed it, as JSON lines."""
+    try:
+        found = kept(memory)
+    except BadMemory as bad:
+        console.fail(str(bad))
+    for each in found:
+        told = {
+            "origin": each.origin,
+            "time": datetime.fromtimestamp(each.time, UTC).isoformat(),
+            "why": each.why,
+            "request": each.request.decode(),
+            "held": each.held.decode() if each.held else None,
+        }
+        console.say(json.dumps(told, ensure_ascii=False))
 
 
 def _key(file: Path) -> SigningKey:
@@ -90,11 +114,11 @@ def _key(file: Path) -> SigningKey:
     return key
 
 
-def _logs(file: Path) -> list[VerifierKey]:
+def _watched(file: Path) -> list[VerifierKey]:
     try:
-        logs = [log.key for log in parse_policy(file.read_bytes()).logs]
+        keys = [log.key for log in parse_policy(file.read_bytes()).logs]
     except BadPolicy as bad:
         console.fail(f"The file {file} is no policy: {bad}")
-    if not logs:
+    if not keys:
         console.fail(f"The policy {file} names no log to watch.")
-    return logs
+    return keys

@@ -8,6 +8,7 @@ key and never again: a key whose memory is lost could be led to cosign a second 
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import sqlite3
 import threading
@@ -39,6 +40,8 @@ EVIDENCE_MAX: Final = 1_000
 APPLICATION_ID: Final = 0x4C574954
 """``LWIT``: how a file says that it is a witness's memory."""
 BUSY_TIMEOUT_S: Final = 10
+
+_log = logging.getLogger("ledger.witness")
 
 _SCHEMA: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -106,6 +109,20 @@ class _Cosigned:
 _NOTHING: Final = _Cosigned(0, EMPTY_ROOT, b"")
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A request that a log's key had signed and that was refused, with what the witness held.
+
+    ``time`` is in seconds since 1970; ``held`` is the note that was cosigned last, if any was.
+    """
+
+    origin: str
+    time: int
+    why: str
+    request: bytes
+    held: bytes | None
+
+
 class Witness:
     """One witness with its key, its memory and the logs it watches; any thread may ask."""
 
@@ -156,7 +173,8 @@ class Witness:
         try:
             with self._lock:
                 return self._decide(request, body)
-        except sqlite3.Error:
+        except sqlite3.Error as trouble:
+            _log.error("The memory failed, so nothing is cosigned: %s.", trouble)
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, "the memory of the witness failed\n")
 
     def checkpoint(self, origin_digest: str) -> bytes | None:
@@ -170,15 +188,6 @@ class Witness:
             if hashlib.sha256(origin.encode()).hexdigest() == origin_digest:
                 return bytes(note)
         return None
-
-    def evidence(self) -> list[tuple[str, int, str, bytes, bytes | None]]:
-        """Return what was refused though a log's key had signed it, in order of time.
-
-        Each with origin, time (s since 1970), reason, the request, and the note that we held.
-        """
-        with self._lock:
-            query = "SELECT origin, time, why, request, held FROM refused ORDER BY time, digest"
-            return self._memory.execute(query).fetchall()
 
     def _decide(self, request: Request, body: bytes) -> Reply:
         """Compare and store in one transaction, which also keeps other processes out."""
@@ -224,6 +233,7 @@ class Witness:
 
     def _keep(self, request: Request, held: _Cosigned, why: str, body: bytes, time: int) -> None:
         origin = request.checkpoint.origin
+        _log.error("A checkpoint that %s has signed is refused: %s.", origin, why)
         query = "SELECT count(*) FROM refused WHERE origin = ?"
         (count,) = self._memory.execute(query, (origin,)).fetchone()
         if count < EVIDENCE_MAX:
@@ -255,6 +265,16 @@ def _objection(held: _Cosigned, request: Request) -> str | None:
     except BadProof as bad:
         return f"it does not continue the tree of {held.size} entries: {bad}"
     return None
+
+
+def evidence(memory: Path) -> list[Evidence]:
+    """Return what a memory holds of refused checkpoints, in order of time; raises BadMemory."""
+    query = "SELECT origin, time, why, request, held FROM refused ORDER BY time, origin, digest"
+    try:
+        with closing(_connected(memory)) as connection:
+            return [Evidence(*row) for row in connection.execute(query)]
+    except sqlite3.Error as trouble:
+        raise BadMemory(f"The file {memory} cannot be read as a memory: {trouble}.") from trouble
 
 
 def make_memory(memory: Path, key: VerifierKey) -> None:

@@ -98,6 +98,7 @@ class _Exchange:
             if url.scheme == "https"
             else http.client.HTTPConnection(host, port, timeout=timeout_s)
         )
+        self._late = False
         self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, args=(url.path, body), daemon=True)
         self._thread.start()
@@ -109,9 +110,13 @@ class _Exchange:
             self._line.request("POST", path, body, {"Content-Type": "text/plain; charset=utf-8"})
             answer = self._line.getresponse()
             self.body = answer.read(ANSWER_BYTES_MAX)
+            if answer.length:
+                # Asked for so many bytes, the library does not say that fewer came.
+                raise http.client.IncompleteRead(self.body, answer.length)
             self.status = answer.status
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self.trouble = f"It cannot be reached: {type(error).__name__}."
+            if not self._late:
+                self.trouble = f"It cannot be reached: {type(error).__name__}."
         finally:
             self._line.close()
 
@@ -120,6 +125,7 @@ class _Exchange:
         self._thread.join(max(0.0, until - time.monotonic()))
         if self._thread.is_alive() and self._socket is not None:
             # A witness that answers a byte at a time meets no timeout of the socket.
+            self._late = True
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
