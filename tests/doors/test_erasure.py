@@ -1,203 +1,26 @@
-"""What is erased is gone from every answer, page and table; that it was erased is there to see."""
+"""An erasure is an append: who may ask for one, what it answers, and what it refuses."""
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
-from psycopg import sql
 
-import given_postgres
-from given_service import Api, api, founded, served
-from given_views import eventually
-from ledger.service import Service, create
-from ledger.settings import Settings
+from given_erasures import CONTENT, MARK, TEXTS, erase, position_of
+from given_service import Api, api, served
+from ledger.service import Service
 from ledger.vocabulary import Scope
-
-MARK = "Zyxquandry"
-"""Stands in every text that is to go."""
-CONTENT = {
-    "title": f"A study by {MARK} of small things",
-    "publisher": f"{MARK} Research",
-    "abstract": {"text": f"We thank {MARK}.\nTwice.", "quoted_from": f"{MARK} (2024)"},
-    "research_question": f"Did {MARK} see it?",
-    "note": f"Written by {MARK}",
-}
-TEXTS = [
-    "/content/title",
-    "/content/publisher",
-    "/content/abstract/text",
-    "/content/abstract/quoted_from",
-    "/content/research_question",
-    "/content/note",
-]
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Api]:
     with api(tmp_path) as client:
         yield client
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Api, Any]]:
-    """Give a served ledger, and what reads every table of its databases."""
-    if request.param == "sqlite":
-        service, dump = founded(tmp_path), lambda: in_files(tmp_path)
-    else:
-        database = given_postgres.fresh_database()
-        create(Settings(database_url=database.owner_url, data_dir=tmp_path))
-        service = Service(Settings(database_url=database.app_url, data_dir=tmp_path))
-        dump = lambda: in_tables(database.server.url(database.name))  # noqa: E731
-    with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
-        yield Api(client, service), dump
-
-
-def in_files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield every value of every table of the SQLite files, with the name of the table."""
-    for file in sorted(folder.glob("ledger.db*")):
-        if file.suffix in (".db-wal", ".db-shm") or file.name.endswith(("-wal", "-shm")):
-            continue
-        with contextlib.closing(sqlite3.connect(file)) as connection:
-            tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-            for (name,) in tables.fetchall():
-                for row in connection.execute(f'SELECT * FROM "{name}"'):  # noqa: S608 - its own names
-                    for value in row:
-                        told = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-                        yield f"{file.name}: {name}", told
-
-
-def in_tables(url: str) -> Iterator[tuple[str, str]]:
-    """Yield every row of every table of the PostgreSQL schemas, with the name of the table."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        found = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname LIKE 'ledger%'"
-        ).fetchall()
-        for schema, name in found:
-            asked = sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, name))
-            for row in connection.execute(asked):
-                for value in row:
-                    whole = bytes(value).decode("latin-1") if isinstance(value, bytes) else value
-                    yield f"{schema}.{name}", str(whole)
-
-
-def position_of(ledger: Api, record: str, version: int) -> int:
-    items = ledger.client.get(f"/v1/records/{record}/history").json()["items"]
-    return int(items[version - 1]["position"])
-
-
-def erase(ledger: Api, record: str, position: int, *members: str, **sent: Any) -> httpx.Response:
-    body = {"members": members, "reason": "She asked us to.", "asked_by": "data-subject"}
-    headers = ledger.headers(sent.pop("etag", None) or ledger.etag(record), sent.pop("key", None))
-    return ledger.client.post(f"/v1/events/{position}/erase", json=body | sent, headers=headers)
-
-
-def marked(ledger: Api) -> str:
-    """Return a record whose every text has the mark, corrected and resubmitted."""
-    answer = ledger.submit(
-        content=CONTENT,
-        review={
-            "scores": {"challenger": "8.1", "confirmer": "8.0", "integrator": "7.9"},
-            "method": f"{MARK} read it",
-        },
-    )
-    assert answer.status_code == 201, answer.text
-    record = str(answer.json()["handle"])
-    correction = {
-        "correction_type": "METADATA",
-        "nature": "correction",
-        "public_note": f"{MARK} was misspelled",
-        "changes": [
-            {"field": "publisher", "from": CONTENT["publisher"], "to": f"{MARK} Research e.V."}
-        ],
-        "asserted_by": f"{MARK}, editorial office",
-        "reasons": [f"{MARK} wrote to us"],
-        "notice": {"in_situ": False, "url": f"https://example.org/{MARK}"},
-    }
-    assert ledger.post(record, "corrections", correction).status_code == 201
-    again = {"content": CONTENT | {"title": f"{MARK} again"}, "reason": f"{MARK} insisted"}
-    assert ledger.post(record, "submissions", again).status_code == 201
-    return record
-
-
-def every_text(ledger: Api, record: str) -> list[tuple[int, list[str]]]:
-    """Return for each event of a record the members that hold the mark, and where it stands."""
-    found = []
-    for item in ledger.client.get(f"/v1/records/{record}/history").json()["items"]:
-        members = list(pointers(item["event"], ""))
-        if members:
-            found.append((item["position"], members))
-    return found
-
-
-def pointers(held: Any, place: str) -> Iterator[str]:
-    if isinstance(held, str) and MARK in held:
-        yield place
-    parts: dict[Any, Any] = held if isinstance(held, dict) else {}
-    if isinstance(held, list):
-        parts = dict(enumerate(held))
-    for name, part in parts.items():
-        yield from pointers(part, f"{place}/{name}")
-
-
-def everywhere(ledger: Api, record: str, position: int) -> Iterator[tuple[str, str]]:
-    """Yield every address that tells of a record, and what it answers."""
-    id_ = ledger.view(record)["record_id"]
-    parts = ["", "/history", "/corrections", "/findings", "/evaluations"]
-    addresses = [f"/v1/records/{id_}{part}" for part in parts]
-    addresses += ["/v1/records", f"/v1/records?q={MARK}", "/v1/corrections", "/v1/findings"]
-    addresses += [f"/records/{id_}", f"/records/{id_}/corrections", "/", f"/?q={record}"]
-    addresses += ["/corrections", "/findings"]
-    for address in addresses:
-        answer = ledger.client.get(address, headers={"Ledger-Position": str(position)})
-        assert answer.status_code == 200, (address, answer.text)
-        yield address, answer.text
-
-
-def test_nothing_that_was_erased_is_left_anywhere(either: tuple[Api, Any]) -> None:
-    ledger, dump = either
-    record = marked(ledger)
-    texts = every_text(ledger, record)
-    assert [len(members) for _position, members in texts] == [7, 6, 7]
-    last = max(position for position, _members in texts)
-    before = {address for address, told in everywhere(ledger, record, last) if MARK in told}
-    assert "/v1/records" in before
-    left: list[int] = []
-    for position, members in texts:
-        answer = erase(ledger, record, position, *members)
-        assert answer.status_code == 201, answer.text
-        last, left = answer.json()["position"], answer.json()["also_at"]
-    assert left == []
-    for address, told in everywhere(ledger, record, last):
-        assert MARK.lower() not in told.lower(), address
-    search = ledger.client.get(f"/v1/records?q={MARK}").json()
-    assert search["total"] == 0
-    for table, told in dump():
-        assert MARK.lower() not in told.lower(), table
-        assert MARK.encode().hex() not in told, table
-
-
-def test_the_files_themselves_hold_nothing_of_it(ledger: Api, tmp_path: Path) -> None:
-    """Not even between the rows, nor in the write-ahead logs, once nobody reads those."""
-    record = marked(ledger)
-    for position, members in every_text(ledger, record):
-        last = erase(ledger, record, position, *members).json()["position"]
-    list(everywhere(ledger, record, last))
-
-    def clean() -> bool:
-        files = [*tmp_path.glob("ledger.db*")]
-        assert len(files) >= 4
-        return not any(MARK.lower().encode() in file.read_bytes().lower() for file in files)
-
-    eventually(clean)
 
 
 def test_an_erasure_is_answered_as_an_append_is(ledger: Api) -> None:
