@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from ledger import errors, governance, past
 from ledger.codec import decode
+from ledger.comparing import changes
 from ledger.events import Event, RecordSubmitted
 from ledger.in_force import InForce
 from ledger.store import LogRow, Store
@@ -25,8 +26,6 @@ CAUSES_MAX: Final = 500
 """Up to so many events between the points, each change is traced to its events."""
 UNTOLD: Final = frozenset({"version"})
 """Members of the document that every event changes, and that say nothing of the record."""
-
-_ABSENT: Final = object()
 
 
 class Fold(Protocol):
@@ -139,7 +138,7 @@ def difference(
         events=sum(row.originator_id == record_id for row in steps),
         changes=tuple(
             Change(*each, causes.of(each[0]) if causes else None)
-            for each in _changes(first, folded.document())
+            for each in changes(first, folded.document())
         ),
     )
 
@@ -231,7 +230,7 @@ class _Causes:
 
     def note(self, event: dict[str, Any], before: Any, after: Any) -> None:
         around = set[str]()
-        for path, *_values in _changes(before, after):
+        for path, *_values in changes(before, after):
             self._at[path].append(event)
             around.update(_around(path))
         for path in around:
@@ -248,43 +247,3 @@ class _Causes:
 def _around(path: str) -> Iterator[str]:
     while path := path.rpartition("/")[0]:
         yield path
-
-
-def _changes(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, str, Any, Any]]:
-    """Yield path, kind, old and new value of every field in which two documents differ.
-
-    Objects are compared member by member, and lists of objects place by place, because they grow
-    at their end; whatever came or went in a list is told whole.  What came without saying anything,
-    as null or as an empty list, is no difference.
-    """
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in {**before, **after}:
-            old, new = before.get(name, _ABSENT), after.get(name, _ABSENT)
-            if old != new:
-                step = f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
-                yield from _changes(_opened(old, new), _opened(new, old), step)
-    elif _of_objects(before) and _of_objects(after) and (before or after):
-        for n in range(max(len(before), len(after))):
-            old, new = (each[n] if n < len(each) else _ABSENT for each in (before, after))
-            if old != new:
-                yield from _changes(old, new, f"{path}/{n}")
-    elif before is _ABSENT:
-        if after not in (None, [], {}):
-            yield path, "added", None, after
-    elif after is _ABSENT:
-        yield path, "removed", before, None
-    else:
-        yield path, "changed", before, after
-
-
-def _opened(value: Any, other: Any) -> Any:
-    """Return an object or a list without members where nothing stood beside one that has some."""
-    if value is _ABSENT and isinstance(other, dict) and other:
-        return {}
-    if value is _ABSENT and _of_objects(other) and other:
-        return []
-    return value
-
-
-def _of_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, dict) for each in value)

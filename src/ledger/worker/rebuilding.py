@@ -61,7 +61,7 @@ def _once(
         for one in fresh.values():
             undoing.callback(one.discard)
         own = list[FactRow]()
-        streams = pace.over(_of_records(reader.streams(upto), own))
+        streams = pace.over(of_records(reader.streams(upto), own))
         made = pace.over(fold(streams, upto, wanted, in_force))
 
         def documents() -> Iterator[StoredDocument]:
@@ -73,7 +73,7 @@ def _once(
 
         if public_view.NAME in wanted:
             store.replace_documents(public_view.NAME, documents(), upto)
-            store.replace_documents(actors.VIEW, _keys(own), upto)
+            store.replace_documents(actors.VIEW, keys_of(own), upto)
             views.move(public_view.NAME, Checkpoint(upto, in_force.version))
         else:
             for _document in _filled(made, fresh, upto, progress):
@@ -90,11 +90,11 @@ def write_documents(store: Store) -> None:
     """
     reader, own = Reader(store), list[FactRow]()
     upto = reader.position()
-    streams = _of_records(reader.streams(upto), own)
+    streams = of_records(reader.streams(upto), own)
     made = fold(streams, upto, {public_view.NAME: public_view}, reader.in_force(upto))
     fresh = (one.document for some in made for one in some if one.document is not None)
     store.replace_documents(public_view.NAME, fresh, upto)
-    store.replace_documents(actors.VIEW, _keys(own), upto)
+    store.replace_documents(actors.VIEW, keys_of(own), upto)
 
 
 def _filled(
@@ -124,7 +124,7 @@ def _swap(reader: Reader, fresh: Fresh, upto: int, in_force: InForce) -> None:
         fresh.put(histories.touched(rows, in_force))
 
 
-def _of_records(streams: Iterator[list[FactRow]], own: list[FactRow]) -> Iterator[list[FactRow]]:
+def of_records(streams: Iterator[list[FactRow]], own: list[FactRow]) -> Iterator[list[FactRow]]:
     """Yield the streams of records; the rows of the ledger's own streams are put into ``own``."""
     for stream in streams:
         if is_ledgers_own(stream[0]):
@@ -133,7 +133,7 @@ def _of_records(streams: Iterator[list[FactRow]], own: list[FactRow]) -> Iterato
             yield stream
 
 
-def _keys(own: Iterable[FactRow]) -> Iterator[StoredDocument]:
+def keys_of(own: Iterable[FactRow]) -> Iterator[StoredDocument]:
     """Yield the state of every API key, as the appends wrote it."""
     issued: dict[str, KeyIssued] = {}
     found: dict[str, StoredDocument] = {}
