@@ -93,6 +93,9 @@ class Shell:
         pages.mkdir()
         for page in (resources.files("ledger") / "samples").iterdir():
             (pages / page.name).with_suffix(".txt").write_bytes(page.read_bytes())
+        # So is the feed of corrections, whose lines it shows.
+        (feed,) = re.findall(r'(?ms)^```json\n(\{"paper".*?)^```', GUIDE.read_text("utf-8"))
+        (folder / "feed.jsonl").write_text(feed)
 
     def put(self, text: str) -> str:
         """Return a text with the guide's places replaced by the test's."""
