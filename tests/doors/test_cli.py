@@ -43,6 +43,7 @@ ON_A_LEDGER = (
     ("keys", "revoke", "a", "b", "--reason", "c"),
     ("policy", "adopt", "v2", "--for", "stated", "--reason", "a"),
     ("gate", "activate", "gate-2"),
+    ("erase", "6", "--member", "/content/note", "--reason", "a", "--asked-by", "author"),
 )
 
 

@@ -13,6 +13,7 @@ from ledger import __version__
 from ledger.cli import (
     archiving,
     console,
+    erasing,
     feeding,
     governing,
     intake,
@@ -48,6 +49,7 @@ app.command()(reading.diff)
 app.command()(running.rebuild)
 app.command(epilog=verifying.EPILOG)(verifying.verify)
 app.command()(archiving.export)
+app.command()(erasing.erase)
 intake.app.command()(archiving.archive)
 app.add_typer(governing.keys, name="keys")
 app.add_typer(governing.policy, name="policy")
