@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import shutil
 import sqlite3
 import subprocess
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
 
 import given_postgres
-from ledger import actors, moving
+import view_facts
+from ledger import actors, codec, governance, moving
 from ledger.archive.exporting import Report
+from ledger.archive.names import reserved, telling
+from ledger.content import PublicField
+from ledger.events import Event
 from ledger.service import ASYNCHRONOUS, Service
 from ledger.settings import ProjectorPlace, Settings
-from ledger.store import adapters
+from ledger.store import LogRow, adapters
+from ledger.store.restoring import Restored
+from ledger.store.sealing import COMMITMENT_PREFIX, SALT_BYTES
 from ledger.transparency.lines import event_line, leaf_of
 from ledger.transparency.merkle import Frontier
 from projections import public_view
+from view_facts import Fact, corrected, submitted
 
+BEGAN = datetime(2026, 7, 20, 9, 0, tzinfo=UTC)
 TABLES = {
     "reservations": "kind, value, owner",
     "artifacts": "digest, size_bytes, position",
@@ -132,3 +144,43 @@ def _table(place: Place, table: str) -> list[tuple[Any, ...]]:
             connection.close()
     with psycopg.connect(place.url) as server:
         return server.execute(f"SELECT {TABLES[table]} FROM ledger.{table}".encode()).fetchall()  # noqa: S608
+
+
+# ------------------------------------------------------------ many events
+
+
+def grown(place: Place, count: int) -> None:
+    """Make a ledger of so many events: five to a record, with the founding ones before them."""
+    facts = [submitted("A study"), *(corrected((PublicField.TITLE, a, b)) for a, b in RETITLED)]
+    rows = ((row, telling(row)) for row in _sealed(_events(facts), count))
+    with adapters.restored(place.url, (Restored(row, reserved(event)) for row, event in rows)):
+        pass
+
+
+RETITLED = (("A study", "One"), ("One", "Two"), ("Two", "Three"), ("Three", "Four"))
+
+
+def _events(facts: list[Fact]) -> Iterator[Event]:
+    yield from governance.founding("operator", BEGAN.date())
+    for number in itertools.count(1):
+        stream = view_facts.uuid(number)
+        for version, fact in enumerate(facts, 1):
+            event = fact(stream, version)
+            if version == 1:
+                event = event.model_copy(update={"handle": f"SRCH:{number:08X}"})
+            yield event
+
+
+def _sealed(events: Iterator[Event], count: int) -> Iterator[LogRow]:
+    for position, event in enumerate(itertools.islice(events, count), 1):
+        state, salt = codec.encode(event), position.to_bytes(SALT_BYTES, "big")
+        yield LogRow(
+            position,
+            BEGAN + timedelta(microseconds=100 * position),
+            event.originator_id,
+            event.originator_version,
+            codec.topic_of(event),
+            state,
+            salt,
+            hashlib.sha256(COMMITMENT_PREFIX + salt + state).digest(),
+        )

@@ -83,6 +83,9 @@ class _Export:
     def run(self, progress: Progress) -> Report:
         goal, note = self._goal()
         vouched = self._vouched(goal)
+        if not vouched:
+            # From here on the folder says whose it is.
+            self._note(goal)
         leaves = Leaves(self._put)
         for name, first, last in form.segments(goal.size):
             segment = vouched.get(name)

@@ -48,8 +48,8 @@ class Folder:
             except BlockingIOError as held:
                 message = f"Another export into {self.path} is under way."
                 raise errors.AnotherArchive(message) from held
-            ours = any((self.path / name).exists() for name in (MANIFEST, UNFINISHED))
-            if not ours and any(self.path.iterdir()):
+            names = {path.name for path in self.path.iterdir()}
+            if names and not names & {MANIFEST, UNFINISHED, f"{UNFINISHED}{NEW}"}:
                 message = f"The folder {self.path} is not empty and holds no archive."
                 raise errors.AnotherArchive(message)
             for left in self.path.rglob(f"*{NEW}"):

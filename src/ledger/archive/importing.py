@@ -17,7 +17,7 @@ from ledger.archive.files import CHUNK
 from ledger.archive.names import published, reserved, telling
 from ledger.archive.reading import Archive
 from ledger.artifacts import Artifacts
-from ledger.store import LogRow, Store, adapters
+from ledger.store import Artifact, Store, adapters
 from ledger.store.restoring import NotALog, Restored
 from ledger.store.tree import Published
 from ledger.transparency import sequencer
@@ -51,13 +51,15 @@ def restore(archive: Archive, target: Target) -> bool:
     if held and not _same(archive, target):
         message = f"The ledger holds {held} events, and they are not those of the archive."
         raise errors.LedgerNotEmpty(message)
-    asyncio.run(_bring(archive, target.artifacts))
     if held:
+        for _one in _restored(archive, target.artifacts):
+            # The rows are there; bytes of artifacts may be missing still.
+            pass
         with target.open() as store:
             _finish(store, archive, target.finish)
         return False
     try:
-        with adapters.restored(target.url, _restored(archive)) as store:
+        with adapters.restored(target.url, _restored(archive, target.artifacts)) as store:
             _finish(store, archive, target.finish)
     except NotALog as bad:
         where = f"{form.segment_of(bad.position)}, position {bad.position}"
@@ -83,10 +85,17 @@ def _same(archive: Archive, target: Target) -> bool:
         return all(ours == theirs for ours, theirs in pairs)
 
 
-def _restored(archive: Archive) -> Iterator[Restored]:
+def _restored(archive: Archive, artifacts: Artifacts) -> Iterator[Restored]:
+    """Yield the rows with what they take; the bytes of artifacts are brought on the way.
+
+    They are durable before the rows are, and harm nobody if those never come.
+    """
+    missing = set(archive.manifest.artifacts.missing)
     for row in archive.rows():
         event = telling(row)
         artifact = published(event)
+        if artifact is not None and artifact.digest not in missing:
+            _bring(archive, artifacts, artifact)
         yield Restored(row, reserved(event), () if artifact is None else (artifact,))
 
 
@@ -99,22 +108,11 @@ def _finish(store: Store, archive: Archive, finish: Finish) -> None:
         store.tree.publish(Published(archive.manifest.size, root, archive.note, now()))
 
 
-# ---------------------------------------------------------------- artifacts
-
-
-async def _bring(archive: Archive, artifacts: Artifacts) -> None:
-    """Bring the bytes that the log makes public to their place; they harm nobody if it stops."""
-    for row in archive.rows():
-        await _one(archive, artifacts, row)
-
-
-async def _one(archive: Archive, artifacts: Artifacts, row: LogRow) -> None:
-    artifact = published(telling(row))
-    if artifact is None or artifact.digest in archive.manifest.artifacts.missing:
-        return
+def _bring(archive: Archive, artifacts: Artifacts, artifact: Artifact) -> None:
+    """Bring the bytes of an artifact to their place, unless they are there."""
     if artifacts.size(artifact.digest) != artifact.size_bytes:
         chunks = _chunks(archive.folder / form.place_of(artifact.digest))
-        await artifacts.receive(chunks, artifact.digest)
+        asyncio.run(artifacts.receive(chunks, artifact.digest))
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

@@ -19,9 +19,10 @@ from ledger import errors
 from ledger.archive import form
 from ledger.archive.files import digest_of
 from ledger.archive.form import Manifest, Segment, Whole
-from ledger.archive.names import published, telling
+from ledger.archive.names import published
 from ledger.archive.trees import Erasures, Leaves
 from ledger.codec import decode
+from ledger.events import Event
 from ledger.store import LogRow
 from ledger.store.sealing import COMMITMENT_PREFIX
 from ledger.transparency.entries import unbundle
@@ -111,13 +112,13 @@ class Archive:
         recorded_at: datetime | None = None
         for segment in self.manifest.segments:
             for place, line in self._lines(segment):
-                row = _checked(place, line)
+                row, event = _checked(place, line)
                 if recorded_at is not None and row.recorded_at <= recorded_at:
                     place.fails("it was recorded no later than the event before it")
                 recorded_at = row.recorded_at
                 erasures.take(row)
                 leaves.add(row)
-                self._artifact(place, row, missing)
+                self._artifact(place, event, missing)
             if digest_of(self.folder / segment.file) != segment.sha256:
                 self._blame(segment, erasures)
             progress(segment.last, self.manifest.size)
@@ -181,8 +182,8 @@ class Archive:
         )
         raise errors.BrokenArchive(f"{message}.")
 
-    def _artifact(self, place: _Place, row: LogRow, missing: set[str]) -> None:
-        artifact = published(telling(row))
+    def _artifact(self, place: _Place, event: Event, missing: set[str]) -> None:
+        artifact = published(event)
         if artifact is None or artifact.digest in missing:
             return
         name = form.place_of(artifact.digest)
@@ -227,8 +228,8 @@ class _Place:
         raise errors.BrokenArchive(f"{where}: {why}.")
 
 
-def _checked(place: _Place, line: bytes) -> LogRow:
-    """Return the row of a line; refuses one that does not agree with itself or its place."""
+def _checked(place: _Place, line: bytes) -> tuple[LogRow, Event]:
+    """Return a line's row and event; refuses one that does not agree with itself or its place."""
     try:
         row = row_of(line)
         again = event_line(row)
@@ -243,10 +244,10 @@ def _checked(place: _Place, line: bytes) -> LogRow:
         if sealed != row.payload_commitment:
             place.fails("its commitment is not that of its body")
     try:
-        decode(row.originator_id, row.originator_version, row.topic, row.state)
+        event = decode(row.originator_id, row.originator_version, row.topic, row.state)
     except errors.UnreadableEvent as bad:
         place.fails(bad.detail)
-    return row
+    return row, event
 
 
 def _manifest(folder: Path) -> Manifest:
