@@ -71,7 +71,7 @@ def struck(place: Place, *arguments: str, sound: Callable[[], None]) -> int:
 
     After each, and in the end, ``sound`` looks whether all is sound.  Returns how often it struck.
     """
-    limit_s, times = 0.01, 0
+    limit_s, times = 0.03, 0
     while True:
         process = begun(place, *arguments)
         try:
@@ -80,7 +80,7 @@ def struck(place: Place, *arguments: str, sound: Callable[[], None]) -> int:
             process.kill()
             process.communicate()
             sound()
-            limit_s *= 1.5
+            limit_s *= 1.7
             times += 1
         else:
             finished(process)
@@ -184,7 +184,7 @@ def test_an_import_that_is_killed_is_done_again(kind: Any, tmp_path: Path) -> No
 
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     needed: dict[str, list[int]] = {}
-    for count in (4_000, 40_000):
+    for count in (3_000, 30_000):
         home, archive = somewhere("sqlite", tmp_path), tmp_path / str(count)
         grown(home, count)
         again = somewhere("sqlite", tmp_path)
@@ -197,7 +197,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
         ):
             kilobytes = int(finished(begun(place, *words))[-1])
             needed.setdefault(name, []).append(kilobytes)
-    weight = sum(map(len, files(tmp_path / "40000").values())) // 1_024
+    weight = sum(map(len, files(tmp_path / "30000").values())) // 1_024
     for name, (little, much) in needed.items():
         # Ten times the events; all of them at once would take more than their files do.
         assert much - little < weight / 3, (name, needed, weight)

@@ -86,28 +86,13 @@ class _Export:
         if not vouched:
             # From here on the folder says whose it is.
             self._note(goal)
-        leaves = Leaves(self._put)
-        for name, first, last in form.segments(goal.size):
-            segment = vouched.get(name)
-            if segment is None or segment.last != last or not self._unchanged(segment):
-                self.segments[name] = self._make(name, first, last, leaves)
-                self._note(goal)
-            else:
-                self.segments[name] = self._keep(segment, leaves)
-            progress(last, goal.size)
-        root = leaves.end().hex()
+        root = self._walk(goal, vouched, progress)
         if note is not None and root != goal.root:
             raise errors.LogAltered(
                 f"The first {goal.size} events are not those of the checkpoint that {goal.origin} "
                 "has published."
             )
-        for name, first, last in form.segments(goal.size):
-            if name in self.stale:
-                # What was erased since it was written goes out of the archive too.
-                self.erasures.forget(first, last)
-                self.segments[name] = self._make(name, first, last, None)
-        for position in self.erasures.contradictions():
-            raise errors.LogAltered(_uncovered(position))
+        self._renew(goal)
         if note is not None:
             self.folder.put(form.CHECKPOINT, note)
             if self.source.vkey is not None:
@@ -130,6 +115,28 @@ class _Export:
             copied=self.copied,
             left=self.source.store.head() - goal.size,
         )
+
+    def _walk(self, goal: Manifest, vouched: dict[str, Segment], progress: Progress) -> str:
+        """Keep or make every segment, with tiles and artifacts; return the root."""
+        leaves = Leaves(self._put)
+        for name, first, last in form.segments(goal.size):
+            segment = vouched.get(name)
+            if segment is None or segment.last != last or not self._unchanged(segment):
+                self.segments[name] = self._make(name, first, last, leaves)
+                self._note(goal)
+            else:
+                self.segments[name] = self._keep(segment, leaves)
+            progress(last, goal.size)
+        return leaves.end().hex()
+
+    def _renew(self, goal: Manifest) -> None:
+        """Make the segments again of which something was erased since they were written."""
+        for name, first, last in form.segments(goal.size):
+            if name in self.stale:
+                self.erasures.forget(first, last)
+                self.segments[name] = self._make(name, first, last, None)
+        for position in self.erasures.contradictions():
+            raise errors.LogAltered(_uncovered(position))
 
     # ------------------------------------------------------------ what there is to do
 
