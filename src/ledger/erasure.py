@@ -111,13 +111,16 @@ def erase(
 ) -> tuple[PayloadErased, bytes]:
     """Decide an erasure: the fact, and the body that takes the place of the one at ``position``.
 
-    ``rows`` are all events of the record in order.  Refuses NotErasable and NothingToErase.
+    ``rows`` are all events of the record in order.  Refuses NotErasable, NothingToErase and
+    ReasonRepeatsText.
     """
     row = next(row for row in rows if row.position == position)
     body: dict[str, Any] = json.loads(row.body)
     members = tuple(dict.fromkeys(command.members))
     _erasable(row, body, members)
     gone = [_replaced(body, member) for member in members]
+    if any(_holds((command.reason, command.legal_basis or ""), text) for text in gone):
+        raise errors.ReasonRepeatsText
     redacted = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     after = (replace(each, body=redacted) if each is row else each for each in rows)
     fact = PayloadErased(
@@ -159,12 +162,13 @@ def holding(rows: Iterable[Row], texts: Sequence[str]) -> Iterator[int]:
     """Yield the positions of the rows whose body holds one of the texts, in part of another too."""
     for row in rows:
         held = tuple(_strings(json.loads(row.body)))
-        if any(
-            text == one or (len(text) >= WHOLE_BELOW and text in one)
-            for text in texts
-            for one in held
-        ):
+        if any(_holds(held, text) for text in texts):
             yield row.position
+
+
+def _holds(held: Sequence[str], text: str) -> bool:
+    """Whether a text is among others, or part of one of them unless it is very short."""
+    return text in held or (len(text) >= WHOLE_BELOW and any(text in one for one in held))
 
 
 def _erasable(row: Row, body: Mapping[str, Any], members: Iterable[str]) -> None:

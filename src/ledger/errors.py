@@ -509,6 +509,12 @@ class NothingToErase(Conflict):
     code = "nothing-to-erase"
 
 
+class ReasonRepeatsText(RuleBroken):
+    """The reason or the legal basis repeats a text that it is to erase, and both are public."""
+
+    code = "reason-repeats-text"
+
+
 # ---------------------------------------------------------------- the ledger itself
 
 

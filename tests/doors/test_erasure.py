@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from given_erasures import CONTENT, MARK, TEXTS, erase, position_of
+from given_erasures import CONTENT, MARK, TEXTS, erase, pointers, position_of
 from given_service import Api, api, served
 from ledger.service import Service
 from ledger.vocabulary import Scope
@@ -204,11 +204,18 @@ def test_a_position_beyond_the_log_is_not_known(ledger: Api) -> None:
 def test_of_many_erasures_at_once_one_is_carried_out(ledger: Api) -> None:
     record = ledger.submit(content=CONTENT).json()["handle"]
     position, etag = position_of(ledger, record, 1), ledger.etag(record)
-    answers = [
-        erase(ledger, record, position, "/content/note", etag=etag, causation_id=str(uuid.uuid4()))
-        for _n in range(5)
-    ]
-    assert sorted(answer.status_code for answer in answers) == [201, 412, 412, 412, 412]
+
+    def ask(member: str) -> int:
+        return erase(ledger, record, position, member, etag=etag).status_code
+
+    with ThreadPoolExecutor(len(TEXTS)) as pool:
+        statuses = list(pool.map(ask, TEXTS))
+    assert sorted(statuses) == [201] + [412] * (len(TEXTS) - 1)
+    view = ledger.view(record)
+    assert view["version"] == 2
+    assert view["erasures"][0]["members"] == [TEXTS[statuses.index(201)]]
+    items = ledger.client.get(f"/v1/records/{record}/history").json()["items"]
+    assert list(pointers(items[0]["event"], "", "[erased]")) == view["erasures"][0]["members"]
 
 
 def test_another_process_forgets_what_was_erased(ledger: Api) -> None:

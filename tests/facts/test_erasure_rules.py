@@ -154,6 +154,16 @@ def test_what_else_still_holds_the_text_is_said() -> None:
     assert fact.also_at == (12, 14)
 
 
+@pytest.mark.parametrize("where", ["reason", "legal_basis"])
+def test_what_is_public_for_ever_must_not_repeat_the_text(where: str) -> None:
+    stream = given(TOLD)
+    repeated = {where: f"{NAME} asked us to."}
+    stream.when(erase("/content/publisher", **repeated)).refuses(errors.ReasonRepeatsText)
+    assert stream.when(erase("/content/title", **repeated)).then()
+    # A text of two letters is part of nearly everything that can be said.
+    assert given(submitted(publisher="us")).when(erase("/content/publisher")).then()
+
+
 def test_a_short_text_is_looked_for_as_a_whole() -> None:
     stream = given(
         submitted(publisher="Abc"),

@@ -25,9 +25,8 @@ def named(tree: ast.AST) -> set[str]:
     }
 
 
-KNOWN = sorted(
-    set().union(*(named(ast.parse(inspect.getsource(module))) for module in (rules, evaluation, erasure)))
-)
+RULES = (rules, evaluation, erasure)
+KNOWN = sorted(set().union(*(named(ast.parse(inspect.getsource(module))) for module in RULES)))
 EXPECTED = {
     name
     for file in HERE.glob("test_*_rules.py")

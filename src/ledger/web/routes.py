@@ -202,7 +202,12 @@ ROUTES: Final = (
         urls.ERASURE,
         Erase,
         lambda ledger, position, command, request: ledger.erase(int(position), command, request),
-        (errors.EventUnknown, errors.NotErasable, errors.NothingToErase),
+        (
+            errors.EventUnknown,
+            errors.NotErasable,
+            errors.NothingToErase,
+            errors.ReasonRepeatsText,
+        ),
         Scope.ADMIN,
         _still_holding,
     ),
