@@ -52,6 +52,10 @@ drill-failover *args:
 drill-crash *args:
     .venv/bin/python drills/crash.py {{ args }}
 
+# Change every table past the ledger on both databases, and see that `ledger verify` finds it
+drill-tamper *args:
+    .venv/bin/python drills/tamper.py {{ args }}
+
 # Walk through docker-compose.yml by hand: its commands, a real PostgreSQL, a real proxy (needs nginx)
 drill-compose: compose-config
     .venv/bin/python drills/composed.py

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, Final
 
@@ -115,8 +115,10 @@ class Folds:
                 event = read((*row[:5], bytes(row[5]))).event
             except Exception as trouble:  # noqa: BLE001 - whatever it is, it is told by its place
                 self._unreadable(row[2], trouble)
-            else:
-                self.in_force.append(self.in_force[-1].after(event))
+                continue
+            after = self.in_force[-1].after(event)
+            if after.version > self.in_force[-1].version:
+                self.in_force.append(after)
 
     def _facts_of(self, which: str) -> str:
         columns = "originator_id, originator_version, position, recorded_at, topic, state"
@@ -159,24 +161,31 @@ class Folds:
         ):
             self._report.expect(table, record, name, a, b)
         body = bytes(other[4])
-        if mine[4] == body or self._behind():
+        if mine[4] == body or self._older(record, body):
             return
         self._report.differs(table, record, "body", _digest(mine[4]), _digest(body))
         told = members(_loaded(mine[4]), _loaded(body))
-        for place, a, b in (found for found, _n in zip(told, range(TOLD_MAX), strict=False)):
+        for place, a, b in islice(told, TOLD_MAX):
             self._report.differs(table, record, f"body{place}", a, b)
 
-    def _behind(self) -> bool:
-        """Whether the documents are being derived anew, by the word of the views."""
+    def _older(self, record: str, body: bytes) -> bool:
+        """Whether a document is what the facts make that were in force before the last ones.
+
+        By the word of the views the documents are then being derived anew.
+        """
         standing = self.standings.get(public_view.NAME)
-        if standing is None:
+        since = standing.in_force if standing else len(self.in_force)
+        before = self.in_force[max(since, 0) : -1]
+        if not before:
             return False
-        if standing.fold not in (0, FOLD) or standing.in_force != self.in_force[-1].version:
-            self._report.note(
-                "The documents were derived under other facts in force, or by another version of "
-                "the fold, than now; those that differ were not compared."
-            )
-            return True
+        facts = self._database.read(self._facts_of("WHERE originator_id = ?"), (record,))
+        entries = [read((*row[:5], bytes(row[5]))) for row in facts]
+        for in_force in before:
+            if public_view.encoded(folded(entries, in_force).document) == body:
+                self._report.note(
+                    "Documents are being derived anew: some still show what was in force before."
+                )
+                return True
         return False
 
     def _others(self) -> None:
@@ -188,14 +197,25 @@ class Folds:
     # ------------------------------------------------------------ lists
 
     def _lists(self) -> list[str]:
-        """Return the lists that can be compared, and say of the others why not."""
+        """Return the lists that can be compared; tell those that say what they cannot be."""
         chosen = []
         for name in Lists:
             standing = self.standings.get(name)
             if standing is None:
                 self._report.note(f"The view {name} is not there; it was not compared.")
-            elif standing.fold != FOLD or standing.in_force >= len(self.in_force):
-                self._report.note(f"The view {name} was made by another fold; it was not compared.")
+                continue
+            here = f"views standing ({name})"
+            if standing.position > self._report.rows:
+                most = f"at most {self._report.rows}"
+                self._report.differs(here, "", "position", most, standing.position)
+            if not 0 <= standing.in_force < len(self.in_force):
+                most = f"at most {len(self.in_force) - 1}"
+                self._report.differs(here, "", "in_force", most, standing.in_force)
+            elif standing.fold != FOLD:
+                self._report.unchecked = (
+                    f"The view {name} was made by fold {standing.fold}, and this program has fold "
+                    f"{FOLD}: let the ledger derive it anew, or use its own program."
+                )
             else:
                 chosen.append(name)
         return chosen
