@@ -31,11 +31,12 @@ from ledger.transparency.witnessing import Answer, Witnesses
 pytestmark = [pytest.mark.slow, pytest.mark.repo]
 
 START_S_MAX = 30
+ANSWER_S_MAX = 60
 
 
 def covering(address: str) -> Checkpoint:
     """Wait until a checkpoint covers the whole log of a server; return it."""
-    with httpx.Client(base_url=address, timeout=40) as client:
+    with httpx.Client(base_url=address, timeout=ANSWER_S_MAX) as client:
         position = client.get("/v1/log/status").json()["position"]
         client.get(f"/v1/events/{position}/receipt", headers={"Prefer": "wait=30"})
         note = client.get("/log/checkpoint").raise_for_status()
@@ -44,14 +45,18 @@ def covering(address: str) -> Checkpoint:
     return checkpoint
 
 
+def got(address: str) -> httpx.Response:
+    return httpx.get(address, timeout=ANSWER_S_MAX).raise_for_status()
+
+
 def test_the_log_of_a_server_is_verified_without_our_code(tmp_path: Path) -> None:
     done(tmp_path, "init")
     old = tmp_path / "old"
     with serving(tmp_path) as server:
         where = f"{server.address}/log"
         first = covering(server.address)
-        old.write_bytes(httpx.get(f"{where}/checkpoint").content)
-        vkey = httpx.get(f"{where}/vkey").text.strip()
+        old.write_bytes(got(f"{where}/checkpoint").content)
+        vkey = got(f"{where}/vkey").text.strip()
         done(tmp_path, "import", "samples")
         last = covering(server.address)
         assert last.size > first.size
@@ -63,10 +68,10 @@ def test_the_log_of_a_server_is_verified_without_our_code(tmp_path: Path) -> Non
 
 
 def receipts_hold(address: str, vkey: str, size: int, folder: Path) -> None:
-    entries = unbundle(httpx.get(f"{address}/log/tile/entries/000.p/{size}").content)
+    entries = unbundle(got(f"{address}/log/tile/entries/000.p/{size}").content)
     assert len(entries) == size
     for position in {1, 2, size // 2, size}:
-        receipt = httpx.get(f"{address}/v1/events/{position}/receipt").raise_for_status()
+        receipt = got(f"{address}/v1/events/{position}/receipt")
         (folder / "proof").write_bytes(receipt.content)
         (folder / "entry").write_bytes(entries[position - 1])
         words = (vkey, folder / "proof", folder / "entry")
@@ -132,7 +137,7 @@ def test_a_witness_of_others_cosigns_our_log_and_refuses_its_forks(tmp_path: Pat
             (outcome,) = Witnesses(policy).gather(fork.note(size), fork.proving(size)).outcomes
             assert outcome.answer is answer, outcome
         statuses = [
-            httpx.post(f"{url}/add-checkpoint", content=body).status_code
+            httpx.post(f"{url}/add-checkpoint", content=body, timeout=ANSWER_S_MAX).status_code
             for body in (TREE.request(0, 600), FORK.request(600, 600), FORK.request(600, 700))
         ]
     assert statuses == [
