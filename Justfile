@@ -56,6 +56,14 @@ drill-crash *args:
 drill-tamper *args:
     .venv/bin/python drills/tamper.py {{ args }}
 
+# Restore an older copy of the database, see the ledger stand still, and take the way out
+drill-restore *args:
+    .venv/bin/python drills/restore.py {{ args }}
+
+# Strike the sequencer at its system calls and at random moments (needs strace; takes some minutes)
+drill-sequencer *args:
+    .venv/bin/python drills/sequencer.py {{ args }}
+
 # Walk through docker-compose.yml by hand: its commands, a real PostgreSQL, a real proxy (needs nginx)
 drill-compose: compose-config
     .venv/bin/python drills/composed.py
