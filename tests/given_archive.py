@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
+from eventsourcing.persistence import StoredEvent
 
 import given_postgres
 import view_facts
@@ -25,11 +26,12 @@ from ledger.content import PublicField
 from ledger.events import Event
 from ledger.service import ASYNCHRONOUS, Service
 from ledger.settings import ProjectorPlace, Settings
-from ledger.store import LogRow, adapters
+from ledger.store import Append, LogRow, adapters
 from ledger.store.restoring import Restored
 from ledger.store.sealing import COMMITMENT_PREFIX, SALT_BYTES
 from ledger.transparency.lines import event_line, leaf_of
 from ledger.transparency.merkle import Frontier
+from ledger.vocabulary import Scope
 from projections import public_view
 from view_facts import Fact, corrected, submitted
 
@@ -184,3 +186,19 @@ def _sealed(events: Iterator[Event], count: int) -> Iterator[LogRow]:
             salt,
             hashlib.sha256(COMMITMENT_PREFIX + salt + state).digest(),
         )
+
+
+def grow_on(place: Place, count: int) -> None:
+    """Append so many events, each of which needs nothing before it."""
+    with adapters.open_store(
+        place.app.database_url, queue_max=count + 1, idempotency_days=1, timeout_s=30
+    ) as store:
+        wishes = [store.append(_key_issued(f"robot-{uuid.uuid4().hex}")) for _ in range(count)]
+        for wish in wishes:
+            wish.result(60)
+
+
+def _key_issued(holder: str) -> Append:
+    _key, event = actors.issue_key(holder, (Scope.SUBMIT,), 0, "operator")
+    stored = StoredEvent(event.originator_id, 1, codec.topic_of(event), codec.encode(event))
+    return Append((stored,))

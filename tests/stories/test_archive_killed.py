@@ -11,14 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eventsourcing.persistence import StoredEvent
 
-from given_archive import Place, equal, exported, files, grown, imported, somewhere, views, written
-from ledger import actors, codec, errors
+from given_archive import (
+    Place,
+    equal,
+    exported,
+    files,
+    grow_on,
+    grown,
+    imported,
+    somewhere,
+    views,
+    written,
+)
+from ledger import errors
 from ledger.archive import form
 from ledger.archive.reading import Archive
-from ledger.store import Append, adapters
-from ledger.vocabulary import Scope
 
 pytestmark = pytest.mark.slow
 
@@ -88,13 +96,6 @@ def struck(place: Place, *arguments: str, sound: Callable[[], None]) -> int:
             return times
 
 
-def key_issued(holder: str) -> Append:
-    """Return an append of one event that needs nothing before it."""
-    _key, event = actors.issue_key(holder, (Scope.SUBMIT,), 0, "operator")
-    stored = StoredEvent(event.originator_id, 1, codec.topic_of(event), codec.encode(event))
-    return Append((stored,))
-
-
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(form, "SEGMENT_EVENTS", SEGMENT)
@@ -129,11 +130,7 @@ def test_a_killed_export_leaves_the_archive_that_there_was(tmp_path: Path) -> No
     grown(place, 1_100)
     archive = tmp_path / "archive"
     exported(place.app, archive)
-    with adapters.open_store(
-        place.app.database_url, queue_max=2_000, idempotency_days=1, timeout_s=20
-    ) as store:
-        wishes = [store.append(key_issued(f"robot-{n}")) for n in range(1_500)]
-        assert wishes[-1].result(60).position == 2_600
+    grow_on(place, 1_500)
     sizes = list[int]()
 
     def sound() -> None:
@@ -242,12 +239,8 @@ def test_an_export_may_end_before_any_call(
     place = somewhere("sqlite", tmp_path)
     grown(place, 200)
     exported(place.app, tmp_path / "before")
-    with adapters.open_store(
-        place.app.database_url, queue_max=2_000, idempotency_days=1, timeout_s=20
-    ) as store:
-        # Enough to fill the second segment, begin a third, and fill the first tile.
-        wishes = [store.append(key_issued(f"robot-{n}")) for n in range(120)]
-        wishes[-1].result(60)
+    # Enough to fill the second segment, begin a third, and fill the first tile.
+    grow_on(place, 120)
     exported(place.app, tmp_path / "after")
     old, new = (files(tmp_path / name) for name in ("before", "after"))
     for start in (None, tmp_path / "before"):
