@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ledger import errors, governance
 from ledger.codec import decode
-from ledger.events import Event, RecordSubmitted
+from ledger.events import Event, PayloadErased, RecordSubmitted
 from ledger.in_force import InForce
 from ledger.rules import CLOCK_SKEW
 from ledger.store import FactRow, Store
@@ -128,7 +128,8 @@ class Seen:
     """A record as it was seen, or held true, at what was asked.
 
     ``known`` are its events up to the recorded moment, in order.  ``settled`` says that nothing
-    can be added to what was known: the log has gone on since.
+    can be added to what was known: the log has gone on since.  ``erased_since`` are the versions
+    that took texts away from what counts, and do not count themselves.
     """
 
     record_id: str
@@ -137,6 +138,7 @@ class Seen:
     in_force: InForce
     body: bytes
     settled: bool
+    erased_since: tuple[int, ...] = ()
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -179,6 +181,7 @@ class Seen:
             "as_of": question.as_of.text if question.as_of else None,
             "known_version": self.version,
             "not_in_effect": [e.event.originator_version for e in known if not e.counts],
+            "erased_since": list(self.erased_since),
         }
 
 
@@ -215,6 +218,7 @@ def seen(store: Store, fold: Fold, record_id: str, question: Asked) -> Seen:
         in_force=in_force,
         body=fold.body(page, in_force),
         settled=_settled(question, present),
+        erased_since=_erased_since(rows, known),
     )
 
 
@@ -274,6 +278,23 @@ def _entries(rows: Iterable[FactRow], as_of: Cut | None) -> tuple[Entry, ...]:
         counts = as_of is None or since <= as_of.end
         entries.append(Entry(row.position, row.recorded_at, event, since, counts))
     return tuple(entries)
+
+
+def _erased_since(rows: Iterable[FactRow], known: Sequence[Entry]) -> tuple[int, ...]:
+    """Return the erasures that reach into what counts without counting themselves."""
+    counted = {entry.event.originator_version for entry in known if entry.counts}
+    erasures = (
+        decode(row.originator_id, row.originator_version, row.topic, row.state)
+        for row in rows
+        if row.topic.rpartition(":")[0] == PayloadErased.TYPE
+    )
+    return tuple(
+        erased.originator_version
+        for erased in erasures
+        if isinstance(erased, PayloadErased)
+        and erased.version in counted
+        and erased.originator_version not in counted
+    )
 
 
 def _settled(question: Asked, latest: datetime) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from given_erasures import erase
 from given_service import RESULTS, SCRIPT, Api, api
 from ledger.vocabulary import PolicyVersion, moment_text, now
 from projections.contracts import CONTRACTS
@@ -92,6 +93,7 @@ def test_each_version_is_shown_as_it_was_when_it_was_the_last(told: Told) -> Non
             "as_of": None,
             "known_version": receipt["version"],
             "not_in_effect": [],
+            "erased_since": [],
         }
 
 
@@ -220,6 +222,31 @@ def test_a_past_view_has_the_policy_that_was_in_force(tmp_path: Path) -> None:
         # By effective time, a policy counts from its adoption, whatever the day of the record.
         assert told.was(as_of="2026-07-09")["policy"]["version"] == "v2"
         assert told.was(as_of=moment_text(now()))["policy"]["version"] == "v1"
+
+
+def test_what_was_erased_is_gone_from_its_past_which_says_so(tmp_path: Path) -> None:
+    with api(tmp_path) as ledger:
+        told = Told(ledger)
+        before = told.get(version=1)
+        assert TITLE in before.text
+        erased = erase(ledger, told.id, told.receipts[0]["position"], "/content/title")
+        assert erased.status_code == 201, erased.text
+        answer = told.get(version=1, headers={"If-None-Match": before.headers["ETag"]})
+        assert answer.status_code == 200
+        was = answer.json()
+        assert was["title"] == "[erased]"
+        assert was["erasures"] == []
+        assert was["past"]["erased_since"] == [7]
+        page = ledger.client.get(f"/records/{told.id}?version=1").text
+        assert "Texts of it were erased since: version 7 of the record" in page
+        # Where the erasure itself is shown, nothing was erased since.
+        for asked in ({"version": 7}, {"recorded_at": erased.json()["recorded_at"]}):
+            shown = told.was(**asked)
+            assert shown["past"]["erased_since"] == []
+            assert len(shown["erasures"]) == 1
+        for part in ("", "/manifest.json", "/corrections", "/findings"):
+            for asked in ({"version": 4}, {"as_of": "2026-07-03"}):
+                assert TITLE not in told.get(part, **asked).text
 
 
 # ------------------------------------------------------------ refusals

@@ -110,11 +110,13 @@ def _past(told: dict[str, Any] | None) -> dict[str, object]:
     if told is None:
         return {}
     left_out = ", ".join(map(str, told["not_in_effect"]))
+    erased = ", ".join(map(str, told["erased_since"]))
     return {
         "as recorded at": told["recorded_at"],
         "as in effect at": told["as_of"],
         "known up to version": told["known_version"],
         "not in effect": f"version {left_out}" if left_out else None,
+        "erased since": f"by version {erased}" if erased else None,
     }
 
 

@@ -36,7 +36,7 @@ def build(seen: Seen) -> Past:
     left_out = frozenset(e.event.originator_version for e in seen.known if not e.counts)
     return Past(
         headline=_headline(seen),
-        sentence=_sentence(seen, len(left_out)),
+        sentence=f"{_sentence(seen, len(left_out))}{_erased(seen)}",
         known_version=seen.version,
         parameters=seen.asked.parameters,
         not_in_effect=left_out,
@@ -76,3 +76,10 @@ def _sentence(seen: Seen, left_out: int) -> str:
     if left_out:
         return f"{sentence}; {wording.count(left_out, 'fact')} had not."
     return f"{sentence}, which is all of it."
+
+
+def _erased(seen: Seen) -> str:
+    if not seen.erased_since:
+        return ""
+    versions = ", ".join(map(str, seen.erased_since))
+    return f" Texts of it were erased since: version {versions} of the record says when and why."
