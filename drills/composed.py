@@ -256,6 +256,7 @@ def walk(composed: Composed, seconds: float) -> None:
     composed.database()
     say(f"migrate: {composed.once('migrate').strip()}")
     say(f"migrate again: {composed.once('migrate').strip()}")
+    say(f"log: {composed.once('log').splitlines()[0]}")
     for name in ("api-1", "api-2", "projector"):
         composed.start(name)
     composed.proxy()
