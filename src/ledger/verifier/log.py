@@ -22,6 +22,7 @@ SALT_BYTES: Final = 32
 ERASURE: Final = "payload.erased:1"
 GAP_MAX: Final = 1_000_000
 """Over so many missing rows nothing is counted on: what comes behind is not read."""
+EVERY: Final = "*"
 EVENTS: Final = "events"
 TILES: Final = "log_tiles"
 NOTHING: Final = bytes(HASH_BYTES)
@@ -110,13 +111,15 @@ class Pass:
     ) -> None:
         """Hold rows against the hashes that the target has stored of the first ``size`` of them.
 
-        ``handlers`` are given the rows of their topic with the body read.
+        ``handlers`` are given the rows of their topic with the body read, that of ``EVERY``
+        is given all, with no body.
         """
         self._report = report
         self._notebook = notebook
         self._stored = stored
         self._size = size
         self._handlers = {ERASURE: self._erasure, **(handlers or {})}
+        self._every = self._handlers.get(EVERY)
         self._mine = Tree()
         self._other: Tree | None = None
         """The tree of the stored hashes; None as long as both are the same."""
@@ -204,6 +207,8 @@ class Pass:
             found = commitment(row.salt, row.state).hex()
             told = f"{row.commitment.hex()} (of salt and state)"
             expect(EVENTS, f"position {row.position}", "state", told, found)
+        if self._every is not None:
+            self._every(row, {})
         handler = self._handlers.get(row.topic)
         if handler is not None:
             self._handle(handler, row)

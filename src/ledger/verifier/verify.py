@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from heapq import merge
 from operator import attrgetter
@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ledger.verifier import database, signatures
+from ledger.verifier.archive import Archive
 from ledger.verifier.beside import Beside
 from ledger.verifier.log import EVENTS, TILES, Handler, Mark, Pass, Row
 from ledger.verifier.memory import Memory, Remembered
 from ledger.verifier.notebook import Notebook
+from ledger.verifier.remote import Remote
 from ledger.verifier.report import BadOption, Report, Unchecked
+from ledger.verifier.shown import Bytes, Documents
 from ledger.verifier.signatures import BadNote, Checkpoint, Key
 from ledger.verifier.views import Folds
 
@@ -125,6 +128,10 @@ def opened(target: str) -> AbstractContextManager[Target]:
     """Give a target by its address; raises BadOption for an address of no kind."""
     if target.startswith((database.SQLITE, *database.POSTGRESQL)):
         return database.opened(target)
+    if target.startswith(("http://", "https://")):
+        return closing(Remote(target))
+    if Path(target).is_dir():
+        return nullcontext(Archive(Path(target)))
     raise BadOption(
         "A target is an http(s) URL, the folder of an archive, or a database: sqlite:///FILE or "
         "postgresql://…"
@@ -160,11 +167,8 @@ def _verify(target: Target, given: _Given, report: Report) -> None:
     if raw is not None:
         _signed(target, raw, given, known, report)
     _recalled(given, known, report)
-    beside: Beside | None = None
     with Notebook() as notebook:
-        whole = isinstance(target, database.Database) and not given.log_only
-        if whole and isinstance(target, database.Database):
-            beside = Beside(target, notebook, report)
+        beside = None if given.log_only else _beside(target, notebook, report)
         handlers = beside.handlers() if beside else {}
         reading = Pass(report, notebook, target, target.size, handlers)
         marks = merge(_marks(known), target.marks(report, known.key), key=attrgetter("size"))
@@ -178,13 +182,27 @@ def _verify(target: Target, given: _Given, report: Report) -> None:
             report.differs("log_head", "one", "size", f"at most {reading.count}", target.size)
         if beside is not None:
             beside.compare(reading.count)
-    if whole and isinstance(target, database.Database):
+    if isinstance(target, database.Database) and not given.log_only:
         _damaged(target, report)
         Folds(target, report).compare()
     if known.checkpoint is None:
         report.unchecked = "There is no checkpoint: nothing that is signed vouches for these rows."
     elif given.memory is not None and not report.found:
         _remember(given.memory, known.checkpoint, known.note)
+
+
+def _beside(
+    target: Target, notebook: Notebook, report: Report
+) -> Beside | Bytes | Documents | None:
+    """Return what holds against the log whatever lies beside it."""
+    match target:
+        case database.Database():
+            return Beside(target, notebook, report)
+        case Archive():
+            return Bytes(target, notebook, report)
+        case Remote():
+            return Documents(target, notebook, report)
+    return None
 
 
 def _signed(target: Target, raw: bytes, given: _Given, known: _Known, report: Report) -> None:
