@@ -229,6 +229,35 @@ def latest(store: Store) -> datetime:
     return rows[0].recorded_at if rows else datetime.min.replace(tzinfo=UTC)
 
 
+def position_at(store: Store, given: Mapping[str, str], name: str) -> int:
+    """Return how far the log had been written at a position, or by a moment or day.
+
+    Refuses EventUnknown for a position beyond the log, NotYetRecorded for a moment before it,
+    MomentInFuture, and InvalidParameter for any other text.
+    """
+    text, head = given[name], store.head()
+    if _WHOLE.match(text):
+        if int(text) > head:
+            message = f"The log ends at position {head}, and has no position {text}."
+            raise errors.EventUnknown(message, last=head)
+        return int(text)
+    moment = cut(given, name)
+    not_future({name: moment}, latest(store))
+    # Recorded times increase with the position, so that the last one in time is soon found.
+    low, high = 0, head
+    while low < high:
+        middle = (low + high + 1) // 2
+        (row,) = store.rows(after=middle - 1, upto=middle, page=2)
+        if moment is not None and row.recorded_at <= moment.end:
+            low = middle
+        else:
+            high = middle - 1
+    if head and not low:
+        message = f"Nothing was recorded at {text} yet: the log begins later."
+        raise errors.NotYetRecorded(message)
+    return low
+
+
 def not_future(cuts: Mapping[str, Cut | None], recorded: datetime) -> None:
     """Refuse MomentInFuture for what begins after now and after what was recorded last."""
     present = max(now(), recorded)
