@@ -119,7 +119,7 @@ def taken_in(page: Page, event: Event, facts: Facts) -> Page:
     return replace(_applied(page, event), facts=facts, version=event.originator_version)
 
 
-def _applied(page: Page, event: Event) -> Page:  # noqa: PLR0911 - one return per kind of fact
+def _applied(page: Page, event: Event) -> Page:  # noqa: C901, PLR0911 - one return per kind of fact
     match event:
         case RecordResubmitted():
             return replace(
