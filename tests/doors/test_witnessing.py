@@ -19,8 +19,9 @@ import pytest
 
 from given_log import LOG, STRANGER, WITNESS, Log, log_of
 from given_terminal import done, ledger, listening, refused
+from given_witness import policy, witness_in
 from ledger.transparency.notes import COSIGNATURE, Note, SigningKey, VerifierKey, open_checkpoint
-from ledger.transparency.policy import BadPolicy, Policy, parse_policy
+from ledger.transparency.policy import BadPolicy, parse_policy
 from ledger.transparency.witness import REQUEST_BYTES_MAX, make_memory
 from ledger.transparency.witnessing import Answer, Outcome, Witnesses
 
@@ -30,15 +31,6 @@ LOGS = f"log {LOG.verifier}\nquorum none\n"
 SECOND = SigningKey("witness.example.org/w2", COSIGNATURE, b"\x05" * 32)
 
 
-def policy(*witnesses: tuple[VerifierKey, str], need: int = 1) -> Policy:
-    lines = [f"log {LOG.verifier}"]
-    lines += [f"witness w{n} {key} {url}" for n, (key, url) in enumerate(witnesses)]
-    names = " ".join(f"w{n}" for n in range(len(witnesses)))
-    return parse_policy(
-        "\n".join([*lines, f"group all-of-them {need} {names}", "quorum all-of-them"]).encode()
-    )
-
-
 # ---------------------------------------------------------------- a real witness
 
 
@@ -46,25 +38,15 @@ def policy(*witnesses: tuple[VerifierKey, str], need: int = 1) -> Policy:
 def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real witness with a key of ours."""
     folder = tmp_path_factory.mktemp("witness")
-    with witness_in(folder) as address:
-        yield address
-
-
-@contextmanager
-def witness_in(folder: Path) -> Iterator[str]:
-    (folder / "key").write_text(f"{WITNESS.secret()}\n")
-    (folder / "logs").write_text(LOGS)
-    if not (folder / "memory.db").exists():
-        make_memory(folder / "memory.db", WITNESS.verifier)
-    words = ("--key", "key", "--memory", "memory.db", "--logs", "logs", "--port", "0")
-    with listening(folder, "witness", "serve", *words) as server:
+    with witness_in(folder) as server:
         yield server.address
 
 
 @pytest.mark.slow
 def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) -> None:
     digest = hashlib.sha256(LOG.name.encode()).hexdigest()
-    with witness_in(tmp_path) as address:
+    with witness_in(tmp_path) as server:
+        address = server.address
         asked = Witnesses(policy((WITNESS.verifier, f"{address}/")))
         for size in (3, 300, 300, 700):
             gathered = asked.gather(TREE.note(size), TREE.proving(size))
@@ -75,7 +57,8 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
         forgetful = Witnesses(asked.policy)
         assert forgetful.gather(TREE.note(700), TREE.proving(700)).satisfied
     assert done(tmp_path, "witness", "evidence", "--memory", "memory.db") == ""
-    with witness_in(tmp_path) as address:
+    with witness_in(tmp_path) as server:
+        address = server.address
         asked = Witnesses(policy((WITNESS.verifier, address)))
         gathered = asked.gather(FORK.note(700), FORK.proving(700))
         assert [o.answer for o in gathered.refusals] == [Answer.FORKED]

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -16,16 +11,14 @@ import pytest
 
 from given_log import LOG, WITNESS, Log, log_of
 from given_outside import HERE, installed, node, run, verifiers
-from given_terminal import done, listening, serving
+from given_terminal import done, serving
+from given_witness import aics_witness_in, policy, witness_in
 from ledger.transparency.entries import unbundle
 from ledger.transparency.notes import (
     Checkpoint,
-    VerifierKey,
     open_checkpoint,
     parse_note,
 )
-from ledger.transparency.policy import parse_policy
-from ledger.transparency.witness import make_memory
 from ledger.transparency.witnessing import Answer, Witnesses
 
 pytestmark = [pytest.mark.slow, pytest.mark.repo]
@@ -85,56 +78,23 @@ TREE = log_of(700)
 FORK = Log([*TREE.entries[:299], b"another", *TREE.entries[300:]])
 
 
-@contextmanager
-def aics_witness(folder: Path) -> Iterator[tuple[str, VerifierKey]]:
-    """Give a witness of others that watches our log: its address and key."""
-    tool, config = installed("bin", "aics-witness"), folder / "witness.json"
-    init = run(tool, "init", "--config", config, "--name", "witness.example.org/aics")
-    assert init.returncode == 0, init.stderr
-    (vkey,) = re.findall(r"witness\.example\.org/aics\+[0-9a-f]{8}\+\S+", init.stdout)
-    words = ("--origin", LOG.name, "--vkey", str(LOG.verifier))
-    added = run(tool, "add-log", "--config", config, *words)
-    assert added.returncode == 0, added.stderr
-    process = subprocess.Popen(
-        [tool, "serve", "--config", config, "--listen", "127.0.0.1:0"],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    guard = threading.Timer(START_S_MAX, process.kill)
-    guard.start()
-    try:
-        assert process.stderr is not None
-        found = None
-        for line in process.stderr:
-            if found := re.search(r"listening on (http://\S+)", line):
-                break
-        assert found, "the witness never listened"
-        guard.cancel()
-        yield found[1], VerifierKey.parse(vkey)
-    finally:
-        guard.cancel()
-        process.terminate()
-        process.communicate()
-
-
 def test_a_witness_of_others_cosigns_our_log_and_refuses_its_forks(tmp_path: Path) -> None:
-    with aics_witness(tmp_path) as (url, key):
-        policy = parse_policy(f"log {LOG.verifier}\nwitness w {key} {url}\nquorum w\n".encode())
-        asked = Witnesses(policy)
+    with aics_witness_in(tmp_path) as (url, key):
+        told = policy((key, url))
+        asked = Witnesses(told)
         for size in (3, 300, 300, 600):
             gathered = asked.gather(TREE.note(size), TREE.proving(size))
             assert gathered.satisfied, gathered.outcomes
             opened, times = open_checkpoint(bytes(gathered.note), LOG.verifier, [key])
             assert (opened, list(times)) == (TREE.checkpoint(size), [key])
         # A client that remembers nothing is told 409 and asks again from there.
-        assert Witnesses(policy).gather(TREE.note(600), TREE.proving(600)).satisfied
+        assert Witnesses(told).gather(TREE.note(600), TREE.proving(600)).satisfied
         for fork, size, answer in [
             (FORK, 600, Answer.FORKED),
             (FORK, 700, Answer.FORKED),
             (TREE, 300, Answer.AHEAD),
         ]:
-            (outcome,) = Witnesses(policy).gather(fork.note(size), fork.proving(size)).outcomes
+            (outcome,) = Witnesses(told).gather(fork.note(size), fork.proving(size)).outcomes
             assert outcome.answer is answer, outcome
         statuses = [
             httpx.post(f"{url}/add-checkpoint", content=body, timeout=ANSWER_S_MAX).status_code
@@ -150,9 +110,6 @@ def test_a_witness_of_others_cosigns_our_log_and_refuses_its_forks(tmp_path: Pat
 
 
 def test_our_witness_cosigns_for_a_client_of_others(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(f"{WITNESS.secret()}\n")
-    (tmp_path / "logs").write_text(f"log {LOG.verifier}\nquorum none\n")
-    make_memory(tmp_path / "memory.db", WITNESS.verifier)
     folders = []
     for name, log in [
         ("a", log_of(3)),
@@ -164,9 +121,8 @@ def test_our_witness_cosigns_for_a_client_of_others(tmp_path: Path) -> None:
     ]:
         log.write(tmp_path / name)
         folders.append(tmp_path / name)
-    words = ("--key", "key", "--memory", "memory.db", "--logs", "logs", "--port", "0")
     feed = (installed("bin", "python"), HERE / "feed_with_aics.py")
-    with listening(tmp_path, "witness", "serve", *words) as server:
+    with witness_in(tmp_path) as server:
         told = [
             run(*feed, server.address, str(WITNESS.verifier), tmp_path / f"state-{n}", *each)
             for n, each in enumerate([folders, folders[2:3]])

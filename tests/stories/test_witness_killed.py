@@ -11,10 +11,9 @@ import httpx
 import pytest
 
 from given_log import LOG, WITNESS, log_of
-from given_terminal import listening
+from given_witness import MEMORY, policy, witness_in
 from ledger.transparency.notes import Checkpoint, open_checkpoint
-from ledger.transparency.policy import parse_policy
-from ledger.transparency.witness import evidence, make_memory
+from ledger.transparency.witness import evidence
 from ledger.transparency.witnessing import Answer, Witnesses
 
 pytestmark = pytest.mark.slow
@@ -27,8 +26,7 @@ class Growing:
     """A log that grows and asks for cosignatures in a thread, until the witness is gone."""
 
     def __init__(self, address: str, size: int) -> None:
-        text = f"log {LOG.verifier}\nwitness w {WITNESS.verifier} {address}\nquorum w\n"
-        self.witnesses = Witnesses(parse_policy(text.encode()))
+        self.witnesses = Witnesses(policy((WITNESS.verifier, address)))
         self.cosigned = size
         self.answers: set[Answer] = set()
         self.many = threading.Event()
@@ -58,15 +56,10 @@ def held(address: str, digest: str) -> Checkpoint:
 
 def test_a_killed_witness_remembers_all_it_cosigned(tmp_path: Path) -> None:
     digest = hashlib.sha256(LOG.name.encode()).hexdigest()
-    memory = tmp_path / "memory.db"
-    make_memory(memory, WITNESS.verifier)
-    (tmp_path / "key").write_text(f"{WITNESS.secret()}\n")
-    (tmp_path / "logs").write_text(f"log {LOG.verifier}\nquorum none\n")
-    words = ("--key", "key", "--memory", "memory.db", "--logs", "logs", "--port", "0")
     moments = random.Random(7)  # noqa: S311 - moments, not secrets
     size = 0
     for _round in range(ROUNDS):
-        with listening(tmp_path, "witness", "serve", *words) as server:
+        with witness_in(tmp_path) as server:
             growing = Growing(server.address, size)
             assert growing.many.wait(60)
             threading.Event().wait(moments.uniform(0, 0.05))
@@ -74,11 +67,11 @@ def test_a_killed_witness_remembers_all_it_cosigned(tmp_path: Path) -> None:
             growing.thread.join(60)
             assert growing.answers <= {Answer.COSIGNED, Answer.UNREACHABLE}
             size = growing.cosigned
-        with listening(tmp_path, "witness", "serve", *words) as server:
+        with witness_in(tmp_path) as server:
             # One more than we heard of, if it was killed between the disk and the answer.
             remembered = held(server.address, digest)
             assert remembered.size in {size, size + 1}
             assert remembered == TREE.checkpoint(remembered.size)
             size = remembered.size
     assert size >= 10 * ROUNDS
-    assert evidence(memory) == []
+    assert evidence(tmp_path / MEMORY) == []
