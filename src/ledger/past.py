@@ -128,8 +128,8 @@ class Seen:
     """A record as it was seen, or held true, at what was asked.
 
     ``known`` are its events up to the recorded moment, in order.  ``settled`` says that nothing
-    can be added to what was known: the log has gone on since.  ``erased_since`` are the versions
-    that took texts away from what counts, and do not count themselves.
+    can be added to what was known: the log has been written up to it.  ``erased_since`` are the
+    versions that took texts away from what counts, and do not count themselves.
     """
 
     record_id: str
@@ -328,5 +328,5 @@ def _erased_since(rows: Iterable[FactRow], known: Sequence[Entry]) -> tuple[int,
 
 def _settled(question: Asked, latest: datetime) -> bool:
     if question.recorded_at is not None:
-        return question.recorded_at.end < latest
+        return question.recorded_at.end <= latest
     return question.version is not None

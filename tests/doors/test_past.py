@@ -181,7 +181,9 @@ def test_what_is_settled_may_be_kept_and_says_of_when_it_is(told: Told) -> None:
     assert links["original latest-version"]["url"] == f"/v1/records/{told.id}"
     version = told.get(version=5)
     assert version.headers["Memento-Datetime"] == answer.headers["Memento-Datetime"]
-    # The last fact of the log might be followed by another one within the same moment.
+    # A further fact gets a later moment than the last; it may be the next one.
+    newest = told.get(recorded_at=last["recorded_at"])
+    assert newest.headers["Cache-Control"] == "public, max-age=86400, immutable"
     present = told.get(recorded_at=after(last["recorded_at"], microseconds=1))
     assert present.headers["Cache-Control"] == "no-cache"
     assert "Memento-Datetime" not in present.headers
