@@ -578,6 +578,12 @@ class BrokenArchive(Malformed):
     code = "broken-archive"
 
 
+class ErasureNotCovered(Unavailable):
+    """An erasure is in no checkpoint yet, so that an archive could not show it."""
+
+    code = "erasure-not-covered"
+
+
 class AnotherArchive(Conflict):
     """The folder holds something else than an archive of this ledger; nothing was written."""
 

@@ -47,7 +47,8 @@ def import_archive(
 ) -> tuple[Archive, bool]:
     """Import an archive; returns it, and whether the ledger is new: else it held that log already.
 
-    Refuses BrokenArchive before anything is written, and as ``restore`` does.
+    Progress is told twice over: while it is checked and while it is written.  Refuses
+    BrokenArchive before anything is written, and as ``restore`` does.
     """
     archive = Archive.open(folder, vkey)
     archive.check(progress)
@@ -58,7 +59,7 @@ def import_archive(
     target = importing.Target(
         settings.database_url, partial(_open, settings), _artifacts(settings), write_documents
     )
-    return archive, importing.restore(archive, target)
+    return archive, importing.restore(archive, target, progress)
 
 
 def _open(settings: Settings) -> Store:

@@ -6,7 +6,10 @@ import asyncio
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,8 @@ from given_archive import (
     equal,
     exported,
     files,
+    grow_on,
+    grown,
     imported,
     somewhere,
     views,
@@ -29,6 +34,7 @@ from given_projector import opened
 from given_records import stock
 from given_service import Api, api
 from ledger import errors
+from ledger.archive.reading import Archive
 from ledger.cli import app
 from ledger.events import Event
 from ledger.service import Service
@@ -279,3 +285,79 @@ def test_a_damaged_log_is_not_exported(tmp_path: Path) -> None:
     with pytest.raises(errors.LogAltered, match="position 9"):
         exported(settings, tmp_path / "fresh")
     assert not (tmp_path / "fresh" / "manifest.json").exists()
+
+
+def test_an_erasure_that_no_checkpoint_covers_is_waited_for(tmp_path: Path) -> None:
+    with api(tmp_path / "live") as client:
+        settings = client.service.settings
+        answer = client.submit().json()
+        exported(settings, tmp_path / "archive")
+        key = settings.log_key.read_bytes()
+        settings.log_key.unlink()
+        client.submit(content={"title": "Another", "publisher": "Example Research"})
+        body = {"members": ["/content/title"], "reason": "Asked to.", "asked_by": "data-subject"}
+        where = f"/v1/events/{answer['position']}/erase"
+        headers = client.headers(client.etag(answer["handle"]))
+        assert client.client.post(where, json=body, headers=headers).status_code == 201
+        # What is there stays; one that would begin now could not show why the text is gone.
+        said = typed(settings, "export", str(tmp_path / "archive"), code=0)
+        assert "No checkpoint covers the last 2 events" in said
+        with pytest.raises(errors.ErasureNotCovered, match=f"position {answer['position']} was"):
+            exported(settings, tmp_path / "fresh")
+        settings.log_key.write_bytes(key)
+        for name in ("archive", "fresh"):
+            exported(settings, tmp_path / name)
+            assert b"A small study" not in b"".join(files(tmp_path / name).values())
+            place = somewhere("sqlite", tmp_path)
+            assert imported(tmp_path / name, place)
+
+
+def test_an_archive_is_whole_while_others_append(tmp_path: Path) -> None:
+    place, archive = somewhere("postgres", tmp_path), tmp_path / "archive"
+    grown(place, 500)
+    sizes = []
+    with ThreadPoolExecutor(1) as others:
+        appending = others.submit(lambda: [*map(grow_on, [place] * 30, [100] * 30)])
+        while not appending.done():
+            sizes.append(exported(place.app, archive).manifest.size)
+            Archive.open(archive).check()
+        appending.result()
+    assert exported(place.app, archive).manifest.size == 3_500
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) > 2
+    assert imported(archive, somewhere("sqlite", tmp_path))
+
+
+def test_a_full_disk_is_told_in_a_sentence_and_gone_on_from(tmp_path: Path) -> None:
+    """No file may grow beyond a bound, as on a disk that is full."""
+    place, archive = somewhere("sqlite", tmp_path), tmp_path / "archive"
+    grown(place, 700)
+    full = limited(place, 64 * 1_024, "export", str(archive))
+    assert full.returncode == 1
+    assert full.stderr.startswith("ledger: ")
+    assert "Traceback" not in full.stderr
+    exported(place.app, archive)
+    other = somewhere("sqlite", tmp_path)
+    full = limited(other, 512 * 1_024, "import", "archive", str(archive))
+    assert full.returncode == 1, full
+    assert full.stderr.startswith("ledger: ")
+    assert full.stderr.rstrip().endswith("[store-unavailable]")
+    assert not [file for file in other.app.data_dir.rglob("*") if file.is_file()]
+    assert imported(archive, other)
+
+
+def limited(place: Place, bytes_max: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command whose files may have at most so many bytes."""
+    environment = os.environ | {
+        "LEDGER_DATABASE_URL": place.url,
+        "LEDGER_DATA_DIR": str(place.app.data_dir),
+    }
+    program = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes_max}, {bytes_max})); "
+        "from ledger.cli import main; main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip

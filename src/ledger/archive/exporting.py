@@ -136,7 +136,22 @@ class _Export:
                 self.erasures.forget(first, last)
                 self.segments[name] = self._make(name, first, last, None)
         for position in self.erasures.contradictions():
-            raise errors.LogAltered(_uncovered(position))
+            self._uncovered(position, goal.size)
+            raise errors.LogAltered(
+                f"The body at position {position} is not what its erasure says is left of it."
+            )
+
+    def _uncovered(self, position: int, size: int) -> None:
+        """Refuse ErasureNotCovered if an erasure after the end of the archive tells of a body."""
+        later = Erasures()
+        for row in self.source.store.rows(size):
+            if later.take(row) == position and later.events[position] == self.erasures.bodies.get(
+                position
+            ):
+                raise errors.ErasureNotCovered(
+                    f"The body at position {position} was erased by position {row.position}, which "
+                    "no checkpoint covers yet: publish one with ledger log step, then export again."
+                )
 
     # ------------------------------------------------------------ what there is to do
 
@@ -285,10 +300,3 @@ class _Damaged(Exception):
 def _demand(same: bool) -> None:  # noqa: FBT001 - it says what it is
     if not same:
         raise _Damaged
-
-
-def _uncovered(position: int) -> str:
-    return (
-        f"The body at position {position} was erased, and no event up to the last checkpoint "
-        "says so: publish another with ledger log step, then export again."
-    )

@@ -15,7 +15,7 @@ from ledger import errors
 from ledger.archive import form
 from ledger.archive.files import CHUNK
 from ledger.archive.names import published, reserved, telling
-from ledger.archive.reading import Archive
+from ledger.archive.reading import Archive, Progress
 from ledger.artifacts import Artifacts
 from ledger.store import Artifact, Store, adapters
 from ledger.store.restoring import NotALog, Restored
@@ -27,6 +27,7 @@ Opened = Callable[[], Store]
 Finish = Callable[[Store], None]
 
 STEP: Final = 5_000
+"""Events that go into the tree together, and after which progress is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Target:
     finish: Finish
 
 
-def restore(archive: Archive, target: Target) -> bool:
+def restore(archive: Archive, target: Target, progress: Progress) -> bool:
     """Write a checked archive into a ledger; False if that ledger held the same log already.
 
     Refuses LedgerNotEmpty for one that holds another, BrokenArchive, StoreUnavailable, WrongSchema.
@@ -52,14 +53,14 @@ def restore(archive: Archive, target: Target) -> bool:
         message = f"The ledger holds {held} events, and they are not those of the archive."
         raise errors.LedgerNotEmpty(message)
     if held:
-        for _one in _restored(archive, target.artifacts):
+        for _one in _restored(archive, target.artifacts, progress):
             # The rows are there; bytes of artifacts may be missing still.
             pass
         with target.open() as store:
             _finish(store, archive, target.finish)
         return False
     try:
-        with adapters.restored(target.url, _restored(archive, target.artifacts)) as store:
+        with adapters.restored(target.url, _restored(archive, target.artifacts, progress)) as store:
             _finish(store, archive, target.finish)
     except NotALog as bad:
         where = f"{form.segment_of(bad.position)}, position {bad.position}"
@@ -85,7 +86,7 @@ def _same(archive: Archive, target: Target) -> bool:
         return all(ours == theirs for ours, theirs in pairs)
 
 
-def _restored(archive: Archive, artifacts: Artifacts) -> Iterator[Restored]:
+def _restored(archive: Archive, artifacts: Artifacts, progress: Progress) -> Iterator[Restored]:
     """Yield the rows with what they take; the bytes of artifacts are brought on the way.
 
     They are durable before the rows are, and harm nobody if those never come.
@@ -97,6 +98,8 @@ def _restored(archive: Archive, artifacts: Artifacts) -> Iterator[Restored]:
         if artifact is not None and artifact.digest not in missing:
             _bring(archive, artifacts, artifact)
         yield Restored(row, reserved(event), () if artifact is None else (artifact,))
+        if row.position % STEP == 0:
+            progress(row.position, archive.manifest.size)
 
 
 def _finish(store: Store, archive: Archive, finish: Finish) -> None:

@@ -44,7 +44,7 @@ def archive(
     """Make a ledger out of an archive, the same to the byte; the database must hold none."""
     settings = given.settings()
     try:
-        with console.progress("checking", 0) as told:
+        with console.progress("importing", 0) as told:
             read, anew = moving.import_archive(settings, folder, vkey, told)
     except Poison as poison:
         message = f"An event of the archive fits into no view ({poison})."

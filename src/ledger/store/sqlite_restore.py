@@ -76,16 +76,20 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _put(incoming: Path, path: Path) -> None:
-    for place in (incoming, path.parent):
-        if place == path.parent:
-            # A link never replaces a file that has come to be there meanwhile.
-            path.hardlink_to(incoming)
-            incoming.unlink()
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Give a file its place, durably."""
+    _synchronise(incoming)
+    # A link never replaces a file that has come to be there meanwhile.
+    path.hardlink_to(incoming)
+    incoming.unlink()
+    _synchronise(path.parent)
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove(incoming: Path) -> None:
