@@ -20,6 +20,7 @@ from ledger.cli import (
     log,
     projecting,
     reading,
+    replaying,
     running,
     verifying,
     witnessing,
@@ -47,6 +48,7 @@ app.command()(reading.show)
 app.command()(reading.history)
 app.command()(reading.diff)
 app.command()(running.rebuild)
+app.command()(replaying.replay)
 app.command(epilog=verifying.EPILOG)(verifying.verify)
 app.command()(archiving.export)
 app.command()(erasing.erase)

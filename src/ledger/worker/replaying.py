@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -61,6 +61,13 @@ class Replayed:
     differences: list[Difference] = field(default_factory=list)
     different: int = 0
     digest: str = ""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        differences = [asdict(one) for one in self.differences]
+        return told | {"compared": dict(self.compared), "differences": differences}
 
     def differs(self, view: str, record: str, name: str, expected: Any, found: Any) -> None:
         """Take note of a difference."""
@@ -229,12 +236,12 @@ class _Replay:
         if expected.body == live.body:
             return
         try:
-            fields = [*changes(json.loads(expected.body), json.loads(live.body))]
+            changed = [*changes(json.loads(expected.body), json.loads(live.body))]
         except ValueError:
-            fields = []
-        for path, _kind, mine, theirs in fields:
+            changed = []
+        for path, _kind, mine, theirs in changed:
             differs(view, expected.id, path, mine, theirs)
-        if not fields:
+        if not changed:
             differs(view, expected.id, "body", _text(expected.body), _text(live.body))
 
     def _keys(self, own: list[FactRow]) -> None:
@@ -269,8 +276,8 @@ class _Replay:
 
     def _rows_in(self, table: Table, keys: list[Any]) -> dict[Any, list[Row]]:
         marks = ", ".join("?" * len(keys))
-        fields = ", ".join(table.fields)
-        sql = f"SELECT {fields} FROM {table.name} WHERE {table.key} IN ({marks})"  # noqa: S608 - our own names
+        columns = ", ".join(table.fields)
+        sql = f"SELECT {columns} FROM {table.name} WHERE {table.key} IN ({marks})"  # noqa: S608 - our own names
         at = table.fields.index(table.key)
         held: dict[Any, list[Row]] = defaultdict(list)
         with self._views.reading() as reader:
