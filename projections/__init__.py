@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from projections import public_view
 from projections.catalogue import Catalogue
+from projections.conflicts import Conflicts
 from projections.corrections import Corrections
 from projections.findings import Findings
 
@@ -18,5 +19,6 @@ ROLL_CALL: Final[Mapping[str, Any]] = {
     Corrections.NAME: Corrections,
     Catalogue.NAME: Catalogue,
     Findings.NAME: Findings,
+    Conflicts.NAME: Conflicts,
 }
 """Name -> projection; each of them but the public view is a Projection of projections.table."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ledger.events import Event, PayloadErased
 from ledger.in_force import InForce
 
-FOLD: Final = 2
+FOLD: Final = 3
 """Which folding of the log the views hold; one more with every change of what it makes of a log."""
 
 

@@ -30,6 +30,7 @@ from ledger.vocabulary import moment_text
 from ledger.worker import Projector
 from projections import ROLL_CALL, public_view, selection
 from projections.catalogue import Catalogue
+from projections.conflicts import Conflicts
 from projections.corrections import Correction, Corrections, corrections_of
 from projections.findings import Finding, Findings, examined
 from projections.folded import Folded, Logged
@@ -106,6 +107,7 @@ class Service:
             self.settings.data_dir / "artifacts", self.settings.artifact_bytes_max
         )
         self.catalogue = Catalogue(self.views)
+        self.conflicts = Conflicts(self.views)
         self.corrections = Corrections(self.views)
         self.findings = Findings(self.views)
         self.projector = Projector(self.store, self.views)

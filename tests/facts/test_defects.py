@@ -1,7 +1,7 @@
 """Twenty defects of real record pages, and the rule or fold that makes each one impossible here.
 
 Numbered as they were found.  Those that can only be made visible, because an import keeps what its
-source printed, are held by the tests of the findings instead: 8, 9, 18, 19 and 20.
+source printed, are held by the tests of the findings (9, 18, 19, 20) and the conflicts (8) instead.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ scene = given_projector.scene
 PINNED: Final = {
     1: "7f00f9a44cde3bf1dda0c25f6e8343314e8cd77942fed776ada50df6cc50f716",
     2: "2233e58febaebaabd895527718889ce4c386625fa7603dc9594fb91694f63b46",
+    3: "8a911f86a74ee903cbb36cbaddda2c0c355caa92f5874f8425ed8dbfb8705e3e",
 }
 """What each fold made of the log below.  A line here is never changed, only followed by another."""
 

@@ -23,6 +23,7 @@ from ledger.events import RecordEvent
 from ledger.web import (
     about_page,
     choice,
+    conflicts_page,
     corrections_page,
     document_rows,
     findings_page,
@@ -35,7 +36,7 @@ from ledger.web import (
     urls,
     wording,
 )
-from projections import catalogue, corrections, findings
+from projections import catalogue, conflicts, corrections, findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +80,7 @@ def routes() -> list[BaseRoute]:
         Route(urls.RECORD_PAGE, record),
         Route(urls.CORRECTIONS_PAGE, all_corrections),
         Route(urls.FINDINGS_PAGE, all_findings),
+        Route(urls.CONFLICTS_PAGE, all_conflicts),
         Route(urls.ABOUT_PAGE, about),
         Route(urls.PROBLEMS, all_problems),
         Route(urls.PROBLEM, problem),
@@ -222,6 +224,7 @@ async def record(request: Request) -> Response:
         await service.in_force(),
         await service.record(successor) if successor else None,
         behind,
+        conflicts=await run_in_threadpool(service.conflicts.count, document["record_id"]),
     )
     page = record_page.build(given)
     return _page(request, render("record.html", page=page), _record_links(page))
@@ -288,6 +291,16 @@ async def all_findings(request: Request) -> Response:
     found = await _queried(view, query)
     page = findings_page.all_findings(query, found, await run_in_threadpool(view.counts))
     return _page(request, render("findings.html", page=page, behind=behind))
+
+
+async def all_conflicts(request: Request) -> Response:
+    """The conflicts of evidence, of all records or of one."""
+    service, behind = _service(request), await _behind(request)
+    of = request.query_params.get("record")
+    record_id = None if of is None else await service.ledger.resolve(of)
+    query = conflicts.Query(record_id, cursor=request.query_params.get("cursor"))
+    page = conflicts_page.build(await _queried(service.conflicts, query), of)
+    return _page(request, render("conflicts.html", page=page, behind=behind))
 
 
 async def about(request: Request) -> Response:

@@ -21,8 +21,9 @@ from ledger import errors
 from ledger.vocabulary import moment_text
 from ledger.web import choice, memento, problems, requests, urls
 from ledger.web.audit import DIFF_REFUSALS, HISTORY_LIMIT_MAX, POINTS, Audit
-from projections import catalogue, corrections, findings
+from projections import catalogue, conflicts, corrections, findings
 from projections.catalogue import Catalogue
+from projections.conflicts import Conflicts
 from projections.corrections import Corrections
 from projections.cursor import LIMIT_DEFAULT, LIMIT_MAX
 from projections.findings import Findings
@@ -76,6 +77,7 @@ def _table(reads: _Reads) -> tuple[Read, ...]:
             late,
         ),
         Read(urls.FINDINGS, "list-findings", reads.findings, {"rule": "array"} | page, late),
+        Read(urls.CONFLICTS, "list-conflicts", reads.conflicts, {"record": "string"} | page, lists),
         Read(urls.HISTORY, "history", audit.history, since, named),
         Read(urls.DIFF, "diff", audit.diff, dict.fromkeys(POINTS, ""), (*named, *DIFF_REFUSALS)),
         Read(
@@ -269,6 +271,17 @@ class _Reads:
         await self._caught_up(request, Findings.NAME)
         query = findings.Query(rule=choice.known("rule", given.get("rule", ())), **_page(given))
         return await self._page(urls.FINDINGS, given, self.service.findings, query)
+
+    async def conflicts(self, request: Request) -> Response:
+        """Return evidence that passes on one record and fails on another, latest first."""
+        given = requests.query(request, {"record": False, "cursor": False, "limit": False})
+        await self._caught_up(request, Conflicts.NAME)
+        query = conflicts.Query(record_id=await self._named(given), **_page(given))
+        return await self._page(urls.CONFLICTS, given, self.service.conflicts, query)
+
+    async def _named(self, given: Mapping[str, list[str]]) -> str | None:
+        """Return the id of the record that a query names, None when it names none."""
+        return await self.service.ledger.resolve(given["record"][0]) if "record" in given else None
 
     async def _page(
         self, path: str, given: Mapping[str, list[str]], view: Any, query: Any

@@ -35,7 +35,8 @@ class Given:
     """What the page follows from.
 
     ``successor`` is the document of the record that superseded it; ``behind`` is a position that
-    the reader asked for and the views have not reached; ``past`` is the past that is shown, and
+    the reader asked for and the views have not reached; ``conflicts`` counts the evidence that has
+    other outcomes on other records; ``past`` is the past that is shown, and
     then everything else is of that past, too.
     """
 
@@ -46,6 +47,7 @@ class Given:
     successor: Document | None = None
     behind: int | None = None
     past: Past | None = None
+    conflicts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class RecordPage:
     corrections: tuple[Fact, ...]
     provenance: tuple[Fact, ...]
     findings: tuple[Finding, ...]
+    conflicts: Fact | None
     artifacts: tuple[ArtifactRow, ...]
     source: source_page.SourcePage | None
     documents: tuple[document_rows.DocumentRow, ...]
@@ -144,6 +147,7 @@ def build(given: Given) -> RecordPage:
         corrections=_corrections(document),
         provenance=_provenance(document),
         findings=tuple(given.findings),
+        conflicts=_conflicts(given),
         artifacts=tuple(_artifact(each, document["record_id"]) for each in document["artifacts"]),
         source=source_page.build(source) if source else None,
         documents=document_rows.rows(document, given.past.parameters if given.past else None),
@@ -154,6 +158,14 @@ def build(given: Given) -> RecordPage:
         ),
         asked=given.past.parameters if given.past else {},
     )
+
+
+def _conflicts(given: Given) -> Fact | None:
+    if not given.conflicts:
+        return None
+    what = wording.count(given.conflicts, "piece") + " of evidence"
+    text = f"{what} with the opposite outcome on another record."
+    return Fact("Conflicts", text, urls.conflicts_page(record=given.document["handle"]))
 
 
 def _abstract(told: Mapping[str, Any] | None) -> Abstract | None:

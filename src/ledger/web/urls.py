@@ -23,6 +23,7 @@ RECORD_PAGE: Final = f"/records/{NAME}"
 RECORD_CORRECTIONS_PAGE: Final = f"/records/{NAME}/corrections"
 CORRECTIONS_PAGE: Final = "/corrections"
 FINDINGS_PAGE: Final = "/findings"
+CONFLICTS_PAGE: Final = "/conflicts"
 ABOUT_PAGE: Final = "/about"
 STATIC: Final = "/static"
 PROBLEMS: Final = "/problems"
@@ -57,6 +58,7 @@ LOG_CONSISTENCY: Final = "/v1/log/consistency"
 CORRECTIONS: Final = "/v1/corrections"
 EVENTS: Final = "/v1/events"
 FINDINGS: Final = "/v1/findings"
+CONFLICTS: Final = "/v1/conflicts"
 STATUS: Final = "/v1/status"
 OPENAPI: Final = "/v1/openapi.json"
 
@@ -116,6 +118,11 @@ def corrections_page(**parameters: str | int | Sequence[str | int] | None) -> st
 def findings_page(**parameters: str | int | Sequence[str | int] | None) -> str:
     """Return the address of the page of all findings."""
     return with_query(FINDINGS_PAGE, parameters)
+
+
+def conflicts_page(**parameters: str | int | Sequence[str | int] | None) -> str:
+    """Return the address of the page of conflicts, of all records or of one."""
+    return with_query(CONFLICTS_PAGE, parameters)
 
 
 def receipt(position: int) -> str:
