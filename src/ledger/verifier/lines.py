@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ledger.verifier.log import Row
+from ledger.verifier.notebook import INTEGER_MAX
 
 MARK: Final = b',"event":'
 MEMBERS: Final = (
@@ -48,6 +49,9 @@ def parsed(line: bytes) -> tuple[Row, bytes]:
         raise BadLine("it does not end in the event")
     try:
         said: Any = json.loads(head + b"}", object_pairs_hook=tuple)
+        if b"\\" in head:
+            # An escape may stand for what is no Unicode, and that has no entry in the log.
+            json.dumps(said, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as trouble:
         raise BadLine("it is not JSON") from trouble
     if not isinstance(said, tuple) or tuple(pair[0] for pair in said) != MEMBERS:
@@ -55,6 +59,8 @@ def parsed(line: bytes) -> tuple[Row, bytes]:
     values = [pair[1] for pair in said]
     if tuple(map(type, values)) != KINDS:
         raise BadLine("a member is of another kind than it has to be")
+    if any(type(value) is int and not 0 < value <= INTEGER_MAX for value in values):
+        raise BadLine("a number in it is out of bounds")
     position, at, stream, version, kind, schema, commitment, salt, leaf = values
     if not (_HASH.fullmatch(commitment) and _HASH.fullmatch(leaf)):
         raise BadLine("commitment and leaf_hash are 64 hexadecimal digits each")

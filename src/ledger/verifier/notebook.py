@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 HELD_STREAMS: Final = 100_000
 """How many streams' versions are held in memory; the rest is looked up."""
 HELD_ROWS: Final = 500
+INTEGER_MAX: Final = 2**63 - 1
 
 SCHEMA: Final = """
 CREATE TABLE version (stream TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
@@ -64,7 +65,12 @@ class Notebook:
         self._connection.close()
 
     def write(self, table: str, *row: Any) -> None:
-        """Write a row down; of two with the same key the later one stays."""
+        """Write a row down; of two with the same key the later one stays.
+
+        Raises ValueError and TypeError for what no database can hold.
+        """
+        for value in row:
+            _storable(value)
         waiting = self._waiting.setdefault(table, [])
         waiting.append(row)
         if len(waiting) >= HELD_ROWS:
@@ -82,6 +88,16 @@ class Notebook:
         for table in tuple(self._waiting):
             self._flush(table)
         yield from self._connection.execute(sql, given)
+
+
+def _storable(value: Any) -> None:
+    if isinstance(value, str):
+        value.encode()
+    elif type(value) is int:
+        if not -INTEGER_MAX <= value <= INTEGER_MAX:
+            raise ValueError(value)
+    elif value is not None and not isinstance(value, bytes):
+        raise TypeError(type(value))
 
 
 class Versions:

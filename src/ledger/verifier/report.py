@@ -60,8 +60,13 @@ def shown(value: object) -> str:
             text = raw.hex()
     else:
         text = str(value)
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = printable(text[: SHOWN_MAX + 1])
     return text if len(text) <= SHOWN_MAX else text[:SHOWN_MAX] + "…"
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @dataclass(slots=True)
@@ -154,6 +159,9 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Yield the report for people."""
+        yield from map(printable, self._lines())
+
+    def _lines(self) -> Iterator[str]:
         yield f"target: {self.target}"
         if self.signed:
             yield f"origin: {self.origin}"

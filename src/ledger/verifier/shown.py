@@ -76,18 +76,24 @@ class Documents:
         in_force = InForce()
         governing = self._notebook.read(f"{FACTS} WHERE stream = ? ORDER BY version", (LEDGER,))
         for fact in tuple(governing):
-            in_force = in_force.after(read((*fact[:5], bytes(fact[5]))).event)
+            try:
+                in_force = in_force.after(read((*fact[:5], bytes(fact[5]))).event)
+            except Exception as trouble:  # noqa: BLE001 - whatever it is, it is told by its place
+                self._unreadable(fact[2], trouble)
         for facts in records(self._notebook.read(f"{FACTS} ORDER BY stream, version")):
             self._document(facts, in_force, rows)
+
+    def _unreadable(self, position: int, trouble: Exception) -> None:
+        said = f"{type(trouble).__name__}: {trouble}"
+        self._report.differs(EVENTS, f"position {position}", "fold", "an event to fold", said)
 
     def _document(self, facts: Facts, in_force: InForce, rows: int) -> None:
         stream, _version, position, *_rest = facts[-1]
         try:
             entries = [read(fact) for fact in facts]
             document = public_view.encoded(folded(entries, in_force).document)
-        except Exception as trouble:  # noqa: BLE001 - whatever it is, it is told by its place
-            said = f"{type(trouble).__name__}: {trouble}"
-            self._report.differs(EVENTS, f"position {position}", "fold", "an event to fold", said)
+        except Exception as trouble:  # noqa: BLE001 - as above
+            self._unreadable(position, trouble)
             return
         place = {"position": position, "recorded_at": moment_text(entries[-1].recorded_at)}
         found = self._remote.record(stream)

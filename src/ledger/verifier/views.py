@@ -282,4 +282,11 @@ def members(mine: Any, other: Any, place: str = "") -> Iterator[tuple[str, objec
         for number, pair in enumerate(zip(mine, other, strict=True)):
             yield from members(*pair, f"{place}/{number}")
     elif mine != other:
-        yield place, json.dumps(mine, ensure_ascii=False), json.dumps(other, ensure_ascii=False)
+        yield place, _told(mine), _told(other)
+
+
+def _told(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "something nested deeper than anyone can read"
