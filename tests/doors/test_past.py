@@ -340,6 +340,12 @@ def test_only_records_have_a_past(told: Told) -> None:
             refused(answer, 404, "record-unknown")
 
 
+def test_who_saw_a_past_version_appends_to_none(told: Told) -> None:
+    body = {"value": "10.5555/past"}
+    seen = told.get(version=2).headers["ETag"]
+    refused(told.ledger.post(told.id, "registrations", body, etag=seen), 412, "stale-version")
+
+
 def test_the_body_is_json_with_the_stored_document_in_it(told: Told) -> None:
     answer = told.get(version=6)
     body = json.loads(answer.text)

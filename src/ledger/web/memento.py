@@ -31,6 +31,8 @@ AXES: Final = {
 }
 """The parameters that ask for the past, and what each means."""
 
+EXAMPLES: Final = {"day": "2026-07-02", "moment": "2026-07-02T03:48:27.951721Z"}
+
 REFUSALS: Final[tuple[type[errors.Refusal], ...]] = (
     errors.VersionUnknown,
     errors.NotYetRecorded,
@@ -48,14 +50,17 @@ DESCRIBED: Final = "As of the moment that is asked for, or of now."
 def parameter(name: str) -> dict[str, Any]:
     """Return the description of one of the parameters for OpenAPI."""
     shape: dict[str, Any] = {"type": "string"}
+    examples: dict[str, Any] = EXAMPLES
     if name == "version":
         shape = {"type": "integer", "minimum": 1, "maximum": past.VERSION_MAX}
+        examples = {"first": 1}
     return {
         "name": name,
         "in": "query",
         "required": False,
         "schema": shape,
         "description": AXES[name],
+        "examples": {kind: {"value": value} for kind, value in examples.items()},
     }
 
 
