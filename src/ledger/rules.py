@@ -52,6 +52,7 @@ RESERVED_WORDS: Final = frozenset(
         "claims",
         "correction-record.json",
         "corrections",
+        "diff",
         "evaluations",
         "findings",
         "gate-evaluations",
