@@ -42,6 +42,8 @@ def test_an_entry_is_these_bytes() -> None:
 
 
 @given(STREAMS, STREAMS, st.integers(1, 2**53 - 1))
+@example('a"b', "c", 1)
+@example("a", "b\\c", 1)
 @example("actor:Zoë", 'a"b\\c\n\x00\x7f\u2028\U0001f600', 1)
 def test_an_entry_is_canonical_json(stream: str, topic: str, number: int) -> None:
     data = entry(number, number, stream, number, topic, commitment=bytes(32))

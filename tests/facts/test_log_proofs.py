@@ -58,6 +58,15 @@ def test_a_proof_is_of_one_entry_and_of_a_known_log() -> None:
         proof(5).verify(ENTRIES[5], Policy())
 
 
+def test_a_proof_at_its_limits_is_read() -> None:
+    largest = Proof(2**63 - 1, (bytes(32),) * 63, b"a checkpoint")
+    assert Proof.parse(bytes(largest)) == largest
+    long = Proof(0, (), b"", bytes(740_000))
+    assert Proof.parse(bytes(long)) == long
+    with pytest.raises(BadProof, match="no proof"):
+        Proof.parse(bytes(Proof(0, (), b"", bytes(750_000))))
+
+
 GOOD = bytes(proof(5)).decode()
 BAD = {
     "nothing": "",

@@ -83,7 +83,7 @@ def unbundle(data: bytes) -> list[bytes]:
     at = 0
     while at < len(data):
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-        if len(data) < at + 2 or len(data) < end or len(found) == TILE_WIDTH:
+        if len(data) < end or len(found) == TILE_WIDTH:
             raise BadBundle("the bundle is cut off or too wide")
         found.append(data[at + 2 : end])
         at = end
