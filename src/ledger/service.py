@@ -52,6 +52,9 @@ def create(settings: Settings) -> adapters.Made:
             KeyFile(settings.log_key).make(settings.log_name)
     with _open_store(settings) as store:
         asyncio.run(Ledger(store, public_view).found())
+    if made == "created" and settings.is_sqlite:
+        with contextlib.suppress(errors.LogKeyExists):
+            KeyFile(settings.log_key).make(settings.log_name)
     return made
 
 
