@@ -25,7 +25,7 @@ from ledger.commands import (
     Submit,
     Supersede,
 )
-from ledger.engine import TRIES, Besides, Engine, Request
+from ledger.engine import TRIES, Besides, Engine, Held, Request
 from ledger.events import Event, ExternalRecordRegistered, KeyIssued, KeyRevoked, PayloadErased
 from ledger.record import ResearchRecord
 from ledger.store import (
@@ -161,12 +161,19 @@ class Ledger(Engine):
             ]
             if len(rows) != held.record.version:
                 raise errors.StaleVersion(version=len(rows))
-            fact, body = erasure.erase(held.record, rows, position, command, self._asked(request))
-            left = (replace(r, body=body) if r.position == position else r for r in rows)
-            events = (codec.decode(record_id, r.version, r.topic, r.body) for r in left)
+            asked = self._asked(request)
+
+            def decided() -> tuple[PayloadErased, bytes, Held]:
+                fact, body = erasure.erase(held.record, rows, position, command, asked)
+                left = (replace(r, body=body) if r.position == position else r for r in rows)
+                events = (codec.decode(record_id, r.version, r.topic, r.body) for r in left)
+                return fact, body, self._folded(events)
+
+            # A record may be long, and all of it is read and folded.
+            fact, body, redacted = await asyncio.to_thread(decided)
             try:
                 besides = Besides(erasure=Erasure(position, body))
-                return await self._write(self._folded(events), (fact,), request, besides)
+                return await self._write(redacted, (fact,), request, besides)
             except VersionConflict as conflict:
                 self._held.pop(record_id, None)
                 raise errors.StaleVersion from conflict
