@@ -86,8 +86,8 @@ class Place:
         document = table == "documents"
         if self.log.startswith("postgresql://"):
             name = f"ledger.{table}" if document else f"ledger_views.{table}"
-            with psycopg.connect(self.log) as connection:
-                connection.execute(statement.format(name).replace("?", "%s").encode(), given)
+            with psycopg.connect(self.log) as server:
+                server.execute(statement.format(name).replace("?", "%s").encode(), given)
             return
         file = self.log if document else self.views
         with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
@@ -129,7 +129,7 @@ def told(place: Place) -> list[str]:
     second = place.tell(submitted("Two"), attached(ArtifactRole.REPORT), evaluated())
     place.tell(corrected((PublicField.TITLE, "One", "One more")), record=first)
     third = place.tell(submitted("Three"), red_fact())
-    asyncio.run(place.service.ledger.issue_key("pipeline", [Scope.SUBMIT], "operator"))
+    asyncio.run(place.service.ledger.issue_key("pipeline", (Scope.SUBMIT,), "operator"))
     # A new ledger's documents are derived once more when it begins: nothing is changed before.
     place.caught_up()
     return [first, second, third]
