@@ -208,6 +208,11 @@ class Folds:
             if standing.position > self._report.rows:
                 most = f"at most {self._report.rows}"
                 self._report.differs(here, "", "position", most, standing.position)
+            elif standing.position < self._report.rows:
+                self._report.note(
+                    f"The view {name} has reached position {standing.position}, and was compared "
+                    "as of there."
+                )
             if not 0 <= standing.in_force < len(self.in_force):
                 most = f"at most {len(self.in_force) - 1}"
                 self._report.differs(here, "", "in_force", most, standing.in_force)
