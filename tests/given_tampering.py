@@ -235,14 +235,19 @@ def rows(hand: Hand, table: str, columns: str, order: str) -> Sequence[Any]:
     return hand.run(f"SELECT {columns} FROM {table} ORDER BY {order}")  # noqa: S608
 
 
+def bring_key(original: Ledger, copy: Ledger) -> None:
+    """Give a copy the key of the original, but not what that remembers."""
+    data = copy.folder / "data"
+    data.mkdir()
+    shutil.copy(original.folder / "data" / "log.key", data)
+
+
 def signed_anew(original: Ledger, copy: Ledger) -> None:
     """Let a ledger derive its views anew and sign what it now holds, with the original's own key.
 
     What the original remembers of its last checkpoint is left behind, as whoever lies would.
     """
-    data = copy.folder / "data"
-    data.mkdir()
-    shutil.copy(original.folder / "data" / "log.key", data)
+    bring_key(original, copy)
     settings = copy.settings()
     done(
         copy.folder, "rebuild",

@@ -56,6 +56,46 @@ def test_a_running_ledger_is_verified_with_its_documents(stand: Stand) -> None:
     assert "public documents" not in short.checked
 
 
+def test_a_server_proves_that_it_continues_what_was_verified(stand: Stand, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    assert not stand.verified(stand.older, state=state).found
+    before = json.loads(state.read_text())["logs"][given_tampering.ORIGIN]["size"]
+    with served(Service(stand.ledger.settings())) as address:
+        report = verify(address, Options(stand.vkey, state=state, log_only=True))
+        wrong = _copy(stand)
+        told = json.loads(wrong.read_text())
+        told["logs"][given_tampering.ORIGIN] |= {"size": before, "root": "00" * 32}
+        wrong.write_text(json.dumps(told))
+        forked = verify(address, Options(stand.vkey, state=wrong, log_only=True))
+    assert report.outcome is Outcome.VERIFIED, "\n".join(report.lines())
+    assert 0 < before < report.size
+    assert report.checked["consistency proofs"] == 1
+    assert {each.field for each in forked.differences} == {"root (fork)", "proof"}
+
+
+def test_a_ledger_is_verified_while_it_is_written_to(stand: Stand, tmp_path: Path) -> None:
+    ledger, stop = stand.ledger.copy(tmp_path / "written"), threading.Event()
+    given_tampering.bring_key(stand.ledger, ledger)
+    with ledger.api() as api:
+
+        def write() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                assert api.submit(content={"title": f"More {number}", "publisher": "P"}).is_success
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for target in (str(api.client.base_url), ledger.url) * 2:
+                report = verify(target, Options(stand.vkey))
+                assert report.outcome is Outcome.VERIFIED, "\n".join(report.lines())
+                assert report.rows >= report.size
+        finally:
+            stop.set()
+            writer.join()
+
+
 def test_the_command_tells_people_and_programs(stand: Stand, tmp_path: Path) -> None:
     folder, url = stand.ledger.folder, stand.ledger.url
     told = done(folder, "verify", url, "--vkey", stand.vkey, "--state", str(tmp_path / "s.json"))

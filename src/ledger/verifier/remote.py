@@ -22,8 +22,8 @@ from ledger.verifier import static
 from ledger.verifier.lines import LINE_BYTES_MAX
 from ledger.verifier.log import Mark, Row
 from ledger.verifier.report import BadOption, Report, Unchecked
-from ledger.verifier.signatures import NOTE_BYTES_MAX, BadNote, Key, checkpoint, note
-from ledger.verifier.tree import HASH_BYTES
+from ledger.verifier.signatures import NOTE_BYTES_MAX, BadNote, Key, checkpoint, note, unbase64
+from ledger.verifier.tree import HASH_BYTES, PROOF_MAX
 
 PAGE: Final = 1_000
 SILENCE_S: Final = 20
@@ -32,6 +32,7 @@ ANSWER_S: Final = 120
 """How long one answer may take in all."""
 PAGE_BYTES_MAX: Final = 512 * 1024 * 1024
 DOCUMENT_BYTES_MAX: Final = 64 * 1024 * 1024
+PROOF_BYTES_MAX: Final = 65_536
 CHUNK: Final = 1 << 16
 
 
@@ -124,6 +125,16 @@ class Remote:
             return None if raw is None else json.loads(raw)
         except (ValueError, RecursionError):
             return None
+
+    def proof(self, old: int, new: int) -> list[bytes]:
+        """Return the hashes of a consistency proof, none where the server gives no such proof."""
+        path = f"v1/log/consistency?from={old}&to={new}"
+        raw = self._ask(path, PROOF_BYTES_MAX, "application/json")
+        try:
+            steps = json.loads(raw or b"{}")["proof"]
+            return [unbase64(step) for step in steps] if len(steps) <= PROOF_MAX else []
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return []
 
     # ------------------------------------------------------------ HTTP
 

@@ -26,6 +26,7 @@ from ledger.verifier.remote import Remote
 from ledger.verifier.report import BadOption, Report, Unchecked
 from ledger.verifier.shown import Bytes, Documents
 from ledger.verifier.signatures import BadNote, Checkpoint, Key
+from ledger.verifier.tree import contains
 from ledger.verifier.views import Folds
 
 CHECKPOINT: Final = "checkpoint"
@@ -182,6 +183,8 @@ def _verify(target: Target, given: _Given, report: Report) -> None:
             report.differs("log_head", "one", "size", f"at most {reading.count}", target.size)
         if beside is not None:
             beside.compare(reading.count)
+    if isinstance(target, Remote):
+        _continued(target, known, report)
     if isinstance(target, database.Database) and not given.log_only:
         _damaged(target, report)
         Folds(target, report).compare()
@@ -283,6 +286,18 @@ def _compare(mark: Mark, mine: bytes | None, other: bytes | None, known: _Known,
             report.differs(EVENTS, span, "root", mark.root.hex(), mine.hex())
         if not known.stored:
             report.differs(TILES, f"tree of {place}", "root", mark.root.hex(), other.hex())
+
+
+def _continued(target: Remote, known: _Known, report: Report) -> None:
+    """Ask a server to prove that its log continues what was verified before."""
+    old, new = known.remembered, known.checkpoint
+    if old is None or new is None or not 0 < old.size <= new.size:
+        return
+    report.count("consistency proofs")
+    proof = target.proof(old.size, new.size)
+    if not contains(old.size, old.root, new.size, new.root, proof):
+        place = f"{old.size} to {new.size}"
+        report.differs("consistency", place, "proof", "one that holds", f"{len(proof)} hashes")
 
 
 def _damaged(target: database.Database, report: Report) -> None:
