@@ -213,13 +213,32 @@ def _placed(entry: Logged, handle: str, title: str) -> dict[str, Any]:
     }
 
 
+def told(correction: Correction) -> dict[str, Any]:
+    """Return a correction for programs, in the words of its event, as the public view has it."""
+    members = {name: getattr(correction, name) for name in _FIELDS}
+    for name in ("type", "notice_in_situ", "notice_doi", "notice_url"):
+        del members[name]
+    return members | {
+        "correction_type": correction.type,
+        "changes": [
+            {"field": each.field, "from": each.before, "to": each.after}
+            for each in correction.changes
+        ],
+        "notice": {
+            "in_situ": correction.notice_in_situ,
+            "doi": correction.notice_doi,
+            "url": correction.notice_url,
+        },
+    }
+
+
 def _body(correction: Correction) -> str:
-    told = {name: getattr(correction, name) for name in _FIELDS}
-    told["changes"] = [
+    kept = {name: getattr(correction, name) for name in _FIELDS}
+    kept["changes"] = [
         {"field": change.field, "before": change.before, "after": change.after}
         for change in correction.changes
     ]
-    return json.dumps(told, sort_keys=True)
+    return json.dumps(kept, sort_keys=True)
 
 
 def _read(body: str) -> Correction:

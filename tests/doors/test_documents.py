@@ -259,6 +259,32 @@ def test_a_mathematical_result_is_as_far_as_its_evaluations(
     assert len(types) == 1 + len(shelf.api.view(shelf.records[record])["artifacts"])
 
 
+def test_a_correction_is_told_in_the_same_words_everywhere(shelf: Shelf) -> None:
+    handle = shelf.records["hostile"]
+    document = shelf.document("hostile", "correction-record-v1")
+    head = {"Ledger-Position": document.headers["Ledger-Position"]}
+    events = document.json()["correction_events"]
+    entries = shelf.api.view(handle)["corrections"]["entries"]
+    listed = shelf.get(urls.record_corrections(handle), **head).json()["items"]
+    of_all = shelf.get(urls.corrections(limit=100), **head).json()["items"]
+    assert [item for item in reversed(of_all) if item["record_id"] == listed[0]["record_id"]] == (
+        listed
+    )
+    history = shelf.get(urls.history(handle)).json()["items"]
+    stored = [each["event"] for each in history if each["type"] == "correction.issued"]
+    assert len(events) == len(entries) == len(listed) == len(stored) == 2
+    same = ["correction_type", "public_note", "nature", "changes", "asserted_by", "notice"]
+    for event, entry, item, fact in zip(events, entries, listed, stored, strict=True):
+        for member in [*same, "reasons", "corrects"]:
+            assert event[member] == entry[member] == item[member] == fact[member], member
+        assert event["event_id"] == entry["correction_id"] == item["correction_id"]
+        assert event["corrected_at"] == entry["effective_on"] == item["effective_on"]
+        assert event["version"] == entry["version"] == item["version"]
+    assert listed[0]["changes"] == [
+        {"field": "publisher", "from": "<i>Mallory & Sons</i>", "to": "Mallory & Sons"}
+    ]
+
+
 # ------------------------------------------------------------ schemas
 
 

@@ -201,11 +201,11 @@ class _Reads:
         """Return a record's correction history, oldest first."""
         if seen := await memento.found(self.service, request):
             rows = await self.service.corrections_in(seen)
-            return memento.part(request, seen, {"items": [*map(asdict, rows)]})
+            return memento.part(request, seen, {"items": [*map(corrections.told, rows)]})
         record_id = await self._record_id(request)
         await self._caught_up(request, Corrections.NAME)
         rows = self.service.corrections.of(record_id)
-        return _json({"items": [asdict(row) for row in rows]})
+        return _json({"items": [*map(corrections.told, rows)]})
 
     async def findings_of(self, request: Request) -> Response:
         """Return the contradictions that the rules find on a record."""
@@ -263,7 +263,8 @@ class _Reads:
             type=choice.known("type", given.get("type", ())),
             **_page(given),
         )
-        return await self._page(urls.CORRECTIONS, given, self.service.corrections, query)
+        view = self.service.corrections
+        return await self._page(urls.CORRECTIONS, given, view, query, corrections.told)
 
     async def findings(self, request: Request) -> Response:
         """Return findings on all records, newest first, with counts by rule."""
@@ -284,14 +285,19 @@ class _Reads:
         return await self.service.ledger.resolve(given["record"][0]) if "record" in given else None
 
     async def _page(
-        self, path: str, given: Mapping[str, list[str]], view: Any, query: Any
+        self,
+        path: str,
+        given: Mapping[str, list[str]],
+        view: Any,
+        query: Any,
+        told: Callable[[Any], dict[str, Any]] = asdict,
     ) -> Response:
         try:
             # Counting what a common word matches takes a second in a long list: never on the loop.
             page = await asyncio.to_thread(view.page, query)
         except ValueError as trouble:
             raise errors.InvalidParameter(str(trouble), parameter="cursor") from trouble
-        body: dict[str, Any] = {"items": [asdict(item) for item in page.items], "total": page.total}
+        body: dict[str, Any] = {"items": [*map(told, page.items)], "total": page.total}
         if facets := getattr(page, "facets", None):
             body |= {"exact": page.exact, "facets": facets}
         links = []
