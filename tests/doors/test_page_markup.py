@@ -40,8 +40,11 @@ class Site:
         self.handles = asdict(records)
 
     def path(self, name: str) -> str:
-        """Return the path of a page: a path, or the record of this kind."""
-        return name if name.startswith("/") else urls.record_page(self.handles[name])
+        """Return the path of a page: a path, or that of the record of this kind or a part of it."""
+        if name.startswith("/"):
+            return name
+        kind, slash, part = name.partition("/")
+        return urls.record_page(self.handles[kind]) + slash + part
 
     def get(self, name: str, **headers: str) -> httpx.Response:
         return self.client.get(self.path(name), headers={"Accept": "text/html"} | headers)
@@ -61,7 +64,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(client, records)
 
 
-every_page = pytest.mark.parametrize("name", [*LISTS, *RECORDS, "/records/FFFFFFFF", "/?q=%00"])
+DIFFS = ("hostile/diff", "imported/diff", "superseded/diff?from=1", "hostile/diff?from=1&to=1")
+every_page = pytest.mark.parametrize(
+    "name", [*LISTS, *RECORDS, *DIFFS, "/records/FFFFFFFF", "/?q=%00"]
+)
 
 
 def elements(soup: BeautifulSoup | Tag, *selectors: str) -> list[Tag]:
@@ -202,9 +208,23 @@ def test_hostile_text_stays_text(site: Site) -> None:
     assert "{{ 7 * 7 }} ${7 * 7}" in text_of(soup, "#provenance")
     assert "survive twice?" in text_of(soup, "#question")
     assert HOSTILE_NOTE in text_of(soup, "#timeline")
-    for page in ("/", "/corrections", f"{site.path('hostile')}/corrections"):
+    for page in ("/", "/corrections", "hostile/corrections", "hostile/diff"):
         assert "<script" not in site.get(page).text
         assert not site.soup(page).select('a[href^="javascript"], img')
+
+
+def test_the_differences_of_a_record_lead_to_what_caused_them(site: Site) -> None:
+    (link,) = [a for a in site.soup("superseded").select("a") if "What changed" in a.get_text()]
+    soup = site.soup(str(link["href"]))
+    title = next(row for row in soup.select(".timeline li") if "/title" in row.get_text())
+    (cause, *_) = title.select('a[href*="#version-"]')
+    assert text_of(title, "h2") == "/title added"
+    assert site.get(str(cause["href"]).partition("#")[0]).status_code == 200
+    assert text_of(soup, "dl.facts").startswith("Frombefore the first submission Toversion ")
+    unchanged = site.soup("hostile/diff?from=1&to=1")
+    assert text_of(unchanged, ".empty") == "Nothing of the public record changed in between."
+    assert site.get("hostile/diff?from=&to=").status_code == 200
+    assert site.get("hostile/diff?from=99").status_code == 404
 
 
 def test_a_retracted_record_says_so_before_everything_else(site: Site) -> None:

@@ -25,6 +25,7 @@ from ledger.web import (
     choice,
     conflicts_page,
     corrections_page,
+    diff_page,
     document_rows,
     findings_page,
     index_page,
@@ -36,6 +37,7 @@ from ledger.web import (
     urls,
     wording,
 )
+from ledger.web.audit import POINTS
 from projections import catalogue, conflicts, corrections, findings
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route(urls.INDEX, index),
         Route(urls.RECORD_CORRECTIONS_PAGE, record_corrections),
+        Route(urls.RECORD_DIFF_PAGE, record_diff),
         Route(urls.RECORD_PAGE, record),
         Route(urls.CORRECTIONS_PAGE, all_corrections),
         Route(urls.FINDINGS_PAGE, all_findings),
@@ -267,6 +270,16 @@ async def record_corrections(request: Request) -> Response:
     history = await run_in_threadpool(_service(request).corrections.of, document["record_id"])
     page = corrections_page.record_corrections(document, history)
     return _page(request, render("record_corrections.html", page=page, behind=behind))
+
+
+async def record_diff(request: Request) -> Response:
+    """What changed on one record between two points of its past."""
+    # A field of the form that was left empty asks for nothing.
+    points = {name: request.query_params[name] for name in POINTS if request.query_params.get(name)}
+    document = await _document(request)
+    found = await _service(request).difference(document["record_id"], points)
+    page = diff_page.build(document, found, points)
+    return _page(request, render("record_diff.html", page=page))
 
 
 async def all_corrections(request: Request) -> Response:

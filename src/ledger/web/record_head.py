@@ -42,6 +42,7 @@ class Head:
     address: str
     document_href: str
     history_href: str
+    diff_href: str
     corrections_href: str
     doi_href: str | None
     banners: tuple[Banner, ...]
@@ -65,6 +66,10 @@ def build(
         address=urls.record_page(document["handle"]),
         document_href=here(urls.record(document["record_id"])),
         history_href=urls.history(document["record_id"]),
+        # On a page of the past: what has changed since.
+        diff_href=urls.record_diff_page(
+            document["handle"], **({"from": document["version"]} if past else {})
+        ),
         corrections_href=here(urls.record_corrections_page(document["handle"])),
         doi_href=urls.doi(document["doi"]) if document["doi"] else None,
         banners=banners(document, successor, behind, past),

@@ -21,6 +21,7 @@ NAME: Final = "{address:path}"
 INDEX: Final = "/"
 RECORD_PAGE: Final = f"/records/{NAME}"
 RECORD_CORRECTIONS_PAGE: Final = f"/records/{NAME}/corrections"
+RECORD_DIFF_PAGE: Final = f"/records/{NAME}/diff"
 CORRECTIONS_PAGE: Final = "/corrections"
 FINDINGS_PAGE: Final = "/findings"
 CONFLICTS_PAGE: Final = "/conflicts"
@@ -108,6 +109,11 @@ def record_page(id_: str) -> str:
 def record_corrections_page(id_: str) -> str:
     """Return the address of the page with a record's correction history."""
     return filled(RECORD_CORRECTIONS_PAGE, id_)
+
+
+def record_diff_page(id_: str, **points: str | int | None) -> str:
+    """Return the address of the page with what changed on a record between two points."""
+    return with_query(filled(RECORD_DIFF_PAGE, id_), points)
 
 
 def corrections_page(**parameters: str | int | Sequence[str | int] | None) -> str:
