@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import sqlite3
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,8 @@ from ledger.cli import app
 from ledger.events import Event
 from ledger.service import Service
 from ledger.settings import Settings
+from ledger.store import adapters
+from ledger.store.sealing import COMMITMENT_PREFIX
 from ledger.vocabulary import PolicyVersion, Scope
 
 SEEDS = Path(os.environ.get("LEDGER_SEEDS") or Path(__file__).parents[2] / "../shared/seeds")
@@ -239,6 +243,26 @@ def test_a_folder_of_something_else_is_left_alone(
     assert files(tmp_path / "archive") == before
 
 
+def test_an_archive_is_not_overwritten_by_a_fork_of_its_ledger(tmp_path: Path) -> None:
+    one, other = somewhere("sqlite", tmp_path), somewhere("postgres", tmp_path)
+    for place in (one, other):
+        grown(place, 300)
+    archive = tmp_path / "archive"
+    exported(one.app, archive)
+    before = files(archive)
+    exported(other.app, archive)
+    assert files(archive) == before  # so far they are the same
+    grow_on(one, 20)
+    exported(one.app, archive)
+    before = files(archive)
+    grow_on(other, 50)
+    with pytest.raises(errors.AnotherArchive, match="has other events than the ledger"):
+        exported(other.app, archive)
+    assert files(archive) == before
+    grow_on(one, 1)
+    assert exported(one.app, archive).manifest.size == 321
+
+
 def test_a_ledger_with_other_events_is_left_alone(
     source: tuple[Place, Api], tmp_path: Path
 ) -> None:
@@ -285,6 +309,42 @@ def test_a_damaged_log_is_not_exported(tmp_path: Path) -> None:
     with pytest.raises(errors.LogAltered, match="position 9"):
         exported(settings, tmp_path / "fresh")
     assert not (tmp_path / "fresh" / "manifest.json").exists()
+
+
+def test_a_log_that_is_not_the_published_one_is_not_exported(tmp_path: Path) -> None:
+    """Whoever rewrites a row and all that is bound to it meets the checkpoint."""
+    with api(tmp_path / "live") as client:
+        stock(client)
+        settings = client.service.settings
+        exported(settings, tmp_path / "archive")
+    settings.log_key.rename(settings.log_key.with_name("away"))
+    find = "SELECT salt, payload_commitment FROM events WHERE position = 9"
+    put = "UPDATE events SET salt = ?, payload_commitment = ? WHERE position = 9"
+    with closing(sqlite3.connect(settings.database_path)) as connection:
+        connection.execute("DROP TRIGGER events_are_never_updated")
+        (good,) = connection.execute(find).fetchall()
+        (state,) = connection.execute("SELECT state FROM events WHERE position = 9").fetchone()
+        other = hashlib.sha256(COMMITMENT_PREFIX + b"x" * 32 + state).digest()
+        connection.execute(put, (b"x" * 32, other))
+        connection.commit()
+        with pytest.raises(errors.LogAltered, match="are not those of the checkpoint"):
+            exported(settings, tmp_path / "fresh")
+        # Nothing of it is left for the next.
+        connection.execute(put, good)
+        connection.commit()
+    assert exported(settings, tmp_path / "fresh").kept == 0
+    fresh = files(tmp_path / "fresh")
+    assert fresh == {name: files(tmp_path / "archive")[name] for name in fresh}
+
+
+def test_an_empty_ledger_goes_there_and_back(tmp_path: Path) -> None:
+    place = somewhere("postgres", tmp_path)
+    adapters.create(place.url)
+    assert exported(place.app, tmp_path / "archive").manifest.size == 0
+    other = somewhere("sqlite", tmp_path)
+    assert imported(tmp_path / "archive", other)
+    typed(other.app, "init")
+    assert len(written(other)["lines"]) == 4
 
 
 def test_an_erasure_that_no_checkpoint_covers_is_waited_for(tmp_path: Path) -> None:

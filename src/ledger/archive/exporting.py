@@ -78,6 +78,7 @@ class _Export:
     stale: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
     full: list[str] = field(default_factory=list)
+    before: Manifest | None = None
     copied: int = 0
 
     def run(self, progress: Progress) -> Report:
@@ -88,6 +89,8 @@ class _Export:
             self._note(goal)
         root = self._walk(goal, vouched, progress)
         if note is not None and root != goal.root:
+            # What was written now is not to be kept by the next export.
+            self.folder.note(goal.written())
             raise errors.LogAltered(
                 f"The first {goal.size} events are not those of the checkpoint that {goal.origin} "
                 "has published."
@@ -193,6 +196,8 @@ class _Export:
                 message = f"The archive in {where} holds {held} events, and there are {goal.size}."
                 raise errors.AnotherArchive(message)
             found |= {each.file: each for each in before.segments}
+            if name == form.MANIFEST:
+                self.before = before
         return found
 
     def _note(self, goal: Manifest) -> None:
@@ -221,11 +226,7 @@ class _Export:
                 self._take(row, leaves)
         held = None if row is None else row.payload_commitment
         live = next(self.source.store.rows(segment.last - 1, segment.last), None)
-        if live is None or live.payload_commitment != held:
-            raise errors.AnotherArchive(
-                f"The archive in {self.folder.path} has another event at position "
-                f"{segment.last} than the ledger: it is that of another ledger."
-            )
+        self._same(live is not None and live.payload_commitment == held)
         return segment
 
     def _make(self, name: str, first: int, last: int, leaves: Leaves | None) -> Segment:
@@ -262,8 +263,17 @@ class _Export:
             if name in self.kept and self.erasures.bodies.get(erased) != told:
                 self.stale.add(name)
         self._artifact(row)
-        if leaves is not None:
-            leaves.add(row)
+        if leaves is None:
+            return
+        leaves.add(row)
+        if self.before is not None and row.position == self.before.size:
+            self._same(leaves.root().hex() == self.before.root)
+
+    def _same(self, same: bool) -> None:  # noqa: FBT001 - it says what it is
+        """Refuse AnotherArchive unless what is in the archive is what is in the log."""
+        if not same:
+            message = f"The archive in {self.folder.path} has other events than the ledger."
+            raise errors.AnotherArchive(message)
 
     # ------------------------------------------------------------ artifacts
 

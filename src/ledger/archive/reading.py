@@ -67,6 +67,8 @@ def row_of(line: bytes) -> LogRow:
 
 
 def _unquoted(text: bytes) -> str:
+    if b"\\" not in text:
+        return text.decode()
     found: str = json.loads(b'"%b"' % text)
     return found
 

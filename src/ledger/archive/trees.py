@@ -35,7 +35,7 @@ class Leaves:
 
     def __init__(self, emit: Emit) -> None:
         """Begin with an empty tree."""
-        self.frontier = Frontier()
+        self._frontier = Frontier()
         self._emit = emit
         self._entries: list[bytes] = []
 
@@ -54,19 +54,25 @@ class Leaves:
         if len(self._entries) == TILE_WIDTH:
             self._cut()
 
+    def root(self) -> bytes:
+        """Return the root over the rows so far."""
+        here = Frontier(self._frontier.size, self._frontier.state)
+        here.extend(map(leaf_hash, self._entries))
+        return here.root()
+
     def end(self) -> bytes:
         """Give out what is not full, and return the root."""
         if self._entries:
             self._cut()
-        for tile in tiles_of(self.frontier.size):
+        for tile in tiles_of(self._frontier.size):
             if tile.width < TILE_WIDTH:
-                data = self.frontier.tile(tile.level, tile.index, tile.width)
+                data = self._frontier.tile(tile.level, tile.index, tile.width)
                 self._tile(tile.level, tile.index, data)
-        return self.frontier.root()
+        return self._frontier.root()
 
     def _cut(self) -> None:
-        index, width = self.frontier.size // TILE_WIDTH, len(self._entries)
-        full = self.frontier.extend(map(leaf_hash, self._entries))
+        index, width = self._frontier.size // TILE_WIDTH, len(self._entries)
+        full = self._frontier.extend(map(leaf_hash, self._entries))
         for level, number, data in full:
             self._tile(level, number, data)
         name = f"{TILES}/{tile_path(None, index, width)}"
