@@ -337,6 +337,21 @@ def test_a_log_that_is_not_the_published_one_is_not_exported(tmp_path: Path) -> 
     assert fresh == {name: files(tmp_path / "archive")[name] for name in fresh}
 
 
+def test_views_of_a_ledger_that_is_no_more_are_not_taken_over(
+    source: tuple[Place, Api], tmp_path: Path
+) -> None:
+    live, _ = source
+    place = somewhere("sqlite", tmp_path)
+    grown(place, 3_000)
+    assert views(place)
+    for file in place.app.data_dir.glob("ledger.db"):
+        file.unlink()
+    assert place.app.data_dir.joinpath("ledger.db.views").exists()
+    exported(live.app, tmp_path / "archive")
+    assert imported(tmp_path / "archive", place)
+    assert views(place) == views(live)
+
+
 def test_an_empty_ledger_goes_there_and_back(tmp_path: Path) -> None:
     place = somewhere("postgres", tmp_path)
     adapters.create(place.url)
