@@ -64,8 +64,12 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
         assert [o.answer for o in gathered.refusals] == [Answer.FORKED]
         assert not gathered.satisfied
         assert gathered.note == FORK.note(700)
+        # It shows why, and our own key has signed that.
+        reason = gathered.refusals[0].shown
+        assert open_checkpoint(reason, LOG.verifier)[0] == TREE.checkpoint(700)
         gathered = asked.gather(TREE.note(300), TREE.proving(300))
         assert [(o.answer, o.size) for o in gathered.refusals] == [(Answer.AHEAD, 700)]
+        assert gathered.refusals[0].shown == reason
         held = httpx.get(f"{address}/{digest}/checkpoint")
         assert open_checkpoint(held.content, LOG.verifier)[0] == TREE.checkpoint(700)
         (kept,) = done(tmp_path, "witness", "evidence", "--memory", "memory.db").splitlines()

@@ -18,7 +18,7 @@ from ledger.store.tree import Published
 from ledger.transparency.keeper import Keeper
 from ledger.transparency.key_file import KeyFile
 from ledger.transparency.notes import Checkpoint, Note, SigningKey, open_checkpoint
-from ledger.transparency.publisher import Heard, Publisher
+from ledger.transparency.publisher import Ask, Heard, Publisher
 from ledger.transparency.sequencer import step
 
 place, store = given_stores.place, given_stores.store
@@ -193,30 +193,44 @@ def test_a_key_of_another_log_signs_nothing(store: Store, files: KeyFile) -> Non
         Publisher(store.tree, files).publish()
 
 
-def test_a_fork_that_a_witness_sees_stops_the_log_for_good(store: Store, files: KeyFile) -> None:
-    def fork(_note: Note, _prove: Callable[[int], Sequence[bytes]]) -> Heard:
-        return Heard(fork="The witness w refuses.")
+def refusing(shown: bytes) -> Ask:
+    """Return a witness that refuses and shows something for a reason."""
+    return lambda _note, _prove: Heard(
+        refused=True, shown={"w": shown}, troubles={"w": "It has seen another history."}
+    )
 
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_what_the_key_has_signed_before_stops_the_log_for_good(
+    store: Store, files: KeyFile, size: int
+) -> None:
     fill(store, 2)
-    with pytest.raises(errors.LogStopped, match="The witness w refuses"):
-        Publisher(store.tree, files, ask=fork).publish()
+    key = files.read()
+    assert key is not None
+    shown = bytes(Checkpoint(key.name, size, bytes(32)).signed(key))
+    held = "2" if size == 3 else "another history"
+    said = f"The witness w shows a checkpoint of {size} events that the log has signed"
+    with pytest.raises(errors.LogStopped, match=f"{said}, and the database holds {held}"):
+        Publisher(store.tree, files, ask=refusing(shown)).publish()
     assert store.tree.published() is None
     assert files.remembered() is None
-    with pytest.raises(errors.LogStopped, match="The witness w refuses"):
+    with pytest.raises(errors.LogStopped, match=said):
         Publisher(store.tree, files).publish()
     files.begin_anew()
     assert verified(Publisher(store.tree, files).publish(), files).size == 2
 
 
-def test_a_witness_that_is_ahead_of_the_database_stops_the_log(
-    store: Store, files: KeyFile
-) -> None:
-    def ahead(_note: Note, _prove: Callable[[int], Sequence[bytes]]) -> Heard:
-        return Heard(ahead=3)
-
+def test_a_witness_that_only_says_so_stops_nothing_for_good(store: Store, files: KeyFile) -> None:
     fill(store, 2)
-    with pytest.raises(errors.LogStopped, match="has cosigned 3 events, and the database has 2"):
-        Publisher(store.tree, files, ask=ahead).publish()
+    key, stranger = files.read(), SigningKey.generate("ledger.example/log")
+    assert key is not None
+    false = Checkpoint(key.name, 9, bytes(32))
+    good = Checkpoint(key.name, 2, Publisher(store.tree, files).reader.root(2))
+    for shown in (b"", b"no note", bytes(false.signed(stranger)), bytes(good.signed(key))):
+        with pytest.raises(errors.WitnessesMissing, match="w: It has seen another history"):
+            Publisher(store.tree, files, ask=refusing(shown)).publish()
+    assert store.tree.published() is None
+    assert verified(Publisher(store.tree, files).publish(), files).size == 2
 
 
 def test_too_few_witnesses_are_asked_again(store: Store, files: KeyFile) -> None:

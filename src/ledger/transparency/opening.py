@@ -63,8 +63,6 @@ class Asking:
         if not self._required and began < self._rest_until:
             return Heard(troubles=self._before.troubles)
         gathered = self._witnesses.gather(note, prove)
-        forked = [o for o in gathered.outcomes if o.answer is Answer.FORKED]
-        ahead = [o.size for o in gathered.outcomes if o.answer is Answer.AHEAD and o.size]
         self._before = Heard(
             cosignatures=gathered.note.signatures[len(note.signatures) :],
             troubles={
@@ -72,8 +70,8 @@ class Asking:
                 for o in gathered.outcomes
                 if o.answer is not Answer.COSIGNED
             },
-            fork=f"The witness {forked[0].witness} refuses: {forked[0].detail}" if forked else None,
-            ahead=max(ahead, default=0),
+            refused=bool(gathered.refusals),
+            shown={o.witness: o.shown for o in gathered.refusals},
             enough=gathered.satisfied or not self._required,
         )
         if time.monotonic() - began >= SLOW_S:

@@ -14,11 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from ledger import errors
-from ledger.store.tree import OtherRoot, Published, Tree
+from ledger.store.tree import OtherRoot, Published, Tree, TreeHead
 from ledger.transparency import merkle
 from ledger.transparency.key_file import KeyFile
-from ledger.transparency.merkle import BadProof, BadTile
-from ledger.transparency.notes import BadNote, Checkpoint, Note, Signature, SigningKey, parse_note
+from ledger.transparency.merkle import BadProof, BadTile, Frontier
+from ledger.transparency.notes import (
+    BadNote,
+    Checkpoint,
+    Note,
+    Signature,
+    SigningKey,
+    open_checkpoint,
+    parse_note,
+)
 from ledger.transparency.reading import TreeReader
 from ledger.vocabulary import now
 
@@ -32,10 +40,10 @@ class Heard:
     cosignatures: tuple[Signature, ...] = ()
     troubles: dict[str, str] = field(default_factory=dict)
     """By witness: why there is no cosignature of it, in a sentence."""
-    fork: str | None = None
-    """Why the checkpoint contradicts what a witness has seen, if it does."""
-    ahead: int = 0
-    """How much a witness has cosigned before that is more than the checkpoint holds."""
+    refused: bool = False
+    """Whether a witness says that it has seen more, or another history."""
+    shown: dict[str, bytes] = field(default_factory=dict)
+    """By witness that refused: the checkpoint that it shows for a reason, as it came."""
     enough: bool = True
     """Whether the policy is content."""
 
@@ -89,10 +97,8 @@ class Publisher:
         """
         last = self._files.remembered()
         if last is not None:
-            self._not_shorter(last[0])
-        why = self._files.stopped()
-        if why is not None:
-            raise errors.LogStopped(why)
+            self._not_shorter(last[0], self._tree.head())
+        self._not_stopped()
 
     def publish(self) -> Published | None:
         """Publish a checkpoint of what the tree holds; None when there is nothing to publish.
@@ -107,18 +113,21 @@ class Publisher:
         with self._files.turn() as mine:
             if not mine:
                 return None
-            self.check()
-            last = self._last(key)
+            self._not_stopped()
+            # In this order: what is remembered was in the tree by then.
+            remembered = self._files.remembered()
             head = self._tree.head()
+            last = self._last(key, remembered, head)
             if last is not None:
-                self._contained(last, head.size)
+                self._contained(last, head)
             if head.size == (last.size if last else 0):
                 return None
-            return self._sign(key, head.size)
+            return self._sign(key, head)
 
-    def _last(self, key: SigningKey) -> Checkpoint | None:
+    def _last(
+        self, key: SigningKey, remembered: tuple[Checkpoint, bytes] | None, head: TreeHead
+    ) -> Checkpoint | None:
         """Return the last checkpoint that anybody can have seen."""
-        remembered = self._files.remembered()
         latest = self._tree.published()
         stored = None if latest is None else _of(latest)
         if stored is not None and stored.origin != key.name:
@@ -136,28 +145,45 @@ class Publisher:
             return stored
         if stored is None or stored.size < last.size:
             # Published, but a crash came before the database heard of it.
-            self._contained(last, self._tree.head().size)
+            self._contained(last, head)
             self._keep(last, note)
         return last
 
-    def _sign(self, key: SigningKey, size: int) -> Published:
-        checkpoint = Checkpoint(key.name, size, self.reader.root(size))
+    def _sign(self, key: SigningKey, head: TreeHead) -> Published:
+        size = head.size
+        checkpoint = Checkpoint(key.name, size, _root(head))
         note = checkpoint.signed(key)
         self.heard = heard = self._ask(note, lambda old: self.reader.consistency(old, size))
-        fork = heard.fork
-        if heard.ahead > self._tree.head().size:
-            fork = f"A witness has cosigned {heard.ahead} events, and the database has {size}."
+        fork = self._contradiction(key)
         if fork is not None:
             fork = f"{fork} Nothing more is published; {ANEW}."
             self._files.stop(fork)
             raise errors.LogStopped(fork)
-        if heard.ahead or not heard.enough:
+        if heard.refused or not heard.enough:
             told = "; ".join(f"{name}: {why}" for name, why in sorted(heard.troubles.items()))
             raise errors.WitnessesMissing(f"Too few witnesses have cosigned size {size} ({told}).")
         whole = bytes(Note(note.text, (*note.signatures, *heard.cosignatures)))
         # Remembered first: from here on it counts as seen by everybody.
         self._files.remember(whole)
         return self._keep(checkpoint, whole)
+
+    def _contradiction(self, key: SigningKey) -> str | None:
+        """Return how our own signature, in what a witness shows, contradicts the database.
+
+        A witness that shows no such thing is not believed so far: it may lie, or be broken.
+        """
+        for witness, data in sorted(self.heard.shown.items()):
+            try:
+                shown, _times = open_checkpoint(data, key.verifier)
+            except BadNote:
+                continue
+            signed = f"The witness {witness} shows a checkpoint of {shown.size} events that the log"
+            held = self._tree.head().size
+            if shown.size > held:
+                return f"{signed} has signed, and the database holds {held}."
+            if self.reader.root(shown.size) != shown.root:
+                return f"{signed} has signed, and the database holds another history."
+        return None
 
     def _keep(self, checkpoint: Checkpoint, note: bytes) -> Published:
         published = Published(checkpoint.size, checkpoint.root, note, now())
@@ -171,28 +197,35 @@ class Publisher:
 
     # ------------------------------------------------------------ guards
 
-    def _not_shorter(self, last: Checkpoint) -> None:
-        held = self._tree.head().size
-        if held < last.size:
+    def _not_stopped(self) -> None:
+        why = self._files.stopped()
+        if why is not None:
+            raise errors.LogStopped(why)
+
+    def _not_shorter(self, last: Checkpoint, head: TreeHead) -> None:
+        if head.size < last.size:
             raise errors.LogRolledBack(
-                f"The database holds {held} events in its tree, but {last.origin} has published a "
-                f"checkpoint of {last.size}: an older copy of it was restored, or it is another. "
-                f"Nothing is appended or published; {ANEW}."
+                f"The database holds {head.size} events in its tree, but {last.origin} has "
+                f"published a checkpoint of {last.size}: an older copy of it was restored, or it "
+                f"is another. Nothing is appended or published; {ANEW}."
             )
 
-    def _contained(self, last: Checkpoint, size: int) -> None:
-        """Refuse LogRolledBack unless the tree of a size continues what was published."""
-        self._not_shorter(last)
+    def _contained(self, last: Checkpoint, head: TreeHead) -> None:
+        """Refuse LogRolledBack unless the tree continues what was published."""
+        self._not_shorter(last, head)
         try:
-            root = self.reader.root(size)
-            proof = self.reader.consistency(last.size, size)
-            merkle.verify_consistency(last.size, size, last.root, root, proof)
+            proof = self.reader.consistency(last.size, head.size, head)
+            merkle.verify_consistency(last.size, head.size, last.root, _root(head), proof)
         except (BadProof, BadTile) as other:
             raise errors.LogRolledBack(
                 f"The first {last.size} events are not those of which {last.origin} has published "
                 f"a checkpoint: the database is another, or was altered. Nothing is appended or "
                 f"published; {ANEW}."
             ) from other
+
+
+def _root(head: TreeHead) -> bytes:
+    return Frontier(head.size, head.frontier).root()
 
 
 def _of(published: Published) -> Checkpoint:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from ledger.store.tree import Tree
+from ledger.store.tree import Tree, TreeHead
 from ledger.transparency import merkle
 from ledger.transparency.entries import bundle
 from ledger.transparency.merkle import HASH_BYTES, HEIGHT, TILE_WIDTH, BadTile, Frontier
@@ -60,12 +60,17 @@ class TreeReader:
         """Return the proof that leaf ``index`` is in the tree of a size; raises ValueError."""
         return merkle.inclusion_proof(index, size, self._around(_ways([index, size], size)))
 
-    def consistency(self, old: int, size: int) -> list[bytes]:
-        """Return the proof that the tree of a size continues that of ``old``; raises ValueError."""
-        ways = _ways([max(0, old - 1), old, size], size)
-        return merkle.consistency_proof(old, size, self._around(ways))
+    def consistency(self, old: int, size: int, head: TreeHead | None = None) -> list[bytes]:
+        """Return the proof that the tree of a size continues that of ``old``; raises ValueError.
 
-    def _around(self, places: Iterable[tuple[int, int]]) -> Callable[[int, int, int], bytes]:
+        Whoever knows the head of the tree already saves a look at it.
+        """
+        ways = _ways([max(0, old - 1), old, size], size)
+        return merkle.consistency_proof(old, size, self._around(ways, head))
+
+    def _around(
+        self, places: Iterable[tuple[int, int]], head: TreeHead | None = None
+    ) -> Callable[[int, int, int], bytes]:
         """Return a reader of tiles that has looked the given ones up at once."""
         places = list(dict.fromkeys(places))
         found = self._looked_up(places)
@@ -73,11 +78,10 @@ class TreeReader:
         if not missing:
             return lambda level, index, width: found[level, index][: width * HASH_BYTES]
         # The frontier first: what becomes full meanwhile is in it still.
-        head = self._tree.head()
+        head = head or self._tree.head()
         frontier = Frontier(head.size, head.frontier)
-        kept = self._tree.tiles(
-            [(lvl, idx) for lvl, idx in missing if idx < head.size >> HEIGHT * (lvl + 1)]
-        )
+        full = [(lvl, idx) for lvl, idx in missing if idx < head.size >> HEIGHT * (lvl + 1)]
+        kept = self._tree.tiles(full) if full else {}
         self._hold(kept)
         found |= kept
 

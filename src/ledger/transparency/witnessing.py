@@ -7,6 +7,7 @@ that the log has split, or that its database has come back older than it was: se
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import re
 import socket
@@ -14,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
@@ -50,6 +51,9 @@ class Answer(StrEnum):
     """No answer in time, or one that the witness itself calls a failure."""
 
 
+REFUSALS: Final = frozenset({Answer.AHEAD, Answer.FORKED})
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one witness answered, in a sentence for people, with its last size where it says so."""
@@ -59,6 +63,8 @@ class Outcome:
     detail: str = ""
     size: int | None = None
     cosignature: Signature | None = None
+    shown: bytes = b""
+    """Of a witness that refuses: the checkpoint that it shows for a reason; nothing is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,11 @@ class Gathered:
 
     @property
     def refusals(self) -> tuple[Outcome, ...]:
-        """The answers after which nothing may be published until somebody has looked."""
-        return tuple(o for o in self.outcomes if o.answer in {Answer.AHEAD, Answer.FORKED})
+        """The answers after which this checkpoint may not be published.
+
+        Only what a witness shows, with our own signature on it, proves that it is right.
+        """
+        return tuple(o for o in self.outcomes if o.answer in REFUSALS)
 
 
 def request_body(note: Note, old: int, proof: Iterable[bytes]) -> bytes:
@@ -82,14 +91,17 @@ def request_body(note: Note, old: int, proof: Iterable[bytes]) -> bytes:
 
 
 class _Exchange:
-    """One request to one witness in a thread of its own, until it answers or time is up."""
+    """One request to one witness in a thread of its own, until it answers or time is up.
 
-    def __init__(self, witness: Party, body: bytes, timeout_s: float) -> None:
+    With a body it is a POST, without one a GET.
+    """
+
+    def __init__(self, witness: Party, path: str, body: bytes | None, timeout_s: float) -> None:
         self.witness = witness
         self.status = 0
         self.body = b""
         self.trouble = "It did not answer in time."
-        url = urlsplit(f"{(witness.url or '').rstrip('/')}/add-checkpoint")
+        url = urlsplit(f"{(witness.url or '').rstrip('/')}/{path}")
         host, port = url.hostname or "", url.port
         self._line = (
             http.client.HTTPSConnection(
@@ -103,11 +115,15 @@ class _Exchange:
         self._thread = threading.Thread(target=self._run, args=(url.path, body), daemon=True)
         self._thread.start()
 
-    def _run(self, path: str, body: bytes) -> None:
+    def _run(self, path: str, body: bytes | None) -> None:
         try:
             self._line.connect()
             self._socket = self._line.sock
-            self._line.request("POST", path, body, {"Content-Type": "text/plain; charset=utf-8"})
+            if body is None:
+                self._line.request("GET", path)
+            else:
+                headers = {"Content-Type": "text/plain; charset=utf-8"}
+                self._line.request("POST", path, body, headers)
             answer = self._line.getresponse()
             self.body = answer.read(ANSWER_BYTES_MAX)
             if answer.length:
@@ -178,6 +194,7 @@ class Witnesses:
         ]
         # These only told us which size they have; asked from there, they give their real answer.
         outcomes |= self._ask(stale, note, checkpoint, prove, until)
+        outcomes |= self._reasons(outcomes, checkpoint.origin, until)
         fresh = {o.witness: o.cosignature for o in outcomes.values() if o.cosignature}
         return Gathered(
             Note(note.text, (*note.signatures, *fresh.values())),
@@ -198,7 +215,7 @@ class Witnesses:
             old = min(self._sizes[witness.name], checkpoint.size)
             body = request_body(note, old, prove(old) if old else ())
             left_s = max(0.01, until - time.monotonic())
-            exchanges.append((_Exchange(witness, body, left_s), old))
+            exchanges.append((_Exchange(witness, "add-checkpoint", body, left_s), old))
         outcomes = {}
         for exchange, old in exchanges:
             exchange.wait(until)
@@ -207,6 +224,25 @@ class Witnesses:
                 self._sizes[outcome.witness] = outcome.size
             outcomes[outcome.witness] = outcome
         return outcomes
+
+    def _reasons(
+        self, outcomes: dict[str, Outcome], origin: str, until: float
+    ) -> dict[str, Outcome]:
+        """Return the refusals among some outcomes with the checkpoints that the witnesses hold."""
+        path = f"{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
+        left_s = max(0.01, until - time.monotonic())
+        exchanges = [
+            _Exchange(witness, path, None, left_s)
+            for witness in self._asked
+            if outcomes[witness.name].answer in REFUSALS
+        ]
+        reasons = {}
+        for exchange in exchanges:
+            exchange.wait(until)
+            shown = exchange.body if exchange.status == HTTPStatus.OK else b""
+            name = exchange.witness.name
+            reasons[name] = replace(outcomes[name], shown=shown)
+        return reasons
 
 
 def _outcome(exchange: _Exchange, note: Note, checkpoint: Checkpoint, old: int) -> Outcome:
