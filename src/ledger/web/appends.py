@@ -158,11 +158,11 @@ def _created(answer: type[BaseModel]) -> dict[str, Any]:
                 "description": "Position in the log.",
             },
             "Location": {"schema": {"type": "string"}, "description": "The record."},
-        "Link": {"schema": {"type": "string"}, "description": "The receipt of the last event."},
-        "Preference-Applied": {
-            "schema": {"type": "string"},
-            "description": "wait=N, if a signed checkpoint covered the event before the answer.",
-        },
+            "Link": {"schema": {"type": "string"}, "description": "The receipt of the last event."},
+            "Preference-Applied": {
+                "schema": {"type": "string"},
+                "description": "wait=N, if a signed checkpoint came to cover the event in time.",
+            },
         },
     }
 
