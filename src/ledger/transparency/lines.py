@@ -15,7 +15,7 @@ from ledger.codec import REGISTRY
 from ledger.store import LogRow
 from ledger.store.raw import RawRow
 from ledger.store.sealing import microseconds
-from ledger.transparency.entries import entry
+from ledger.transparency.entries import entry, entry_of
 from ledger.transparency.merkle import leaf_hash
 
 EVENT_MARK: Final = b',"event":'
@@ -71,8 +71,7 @@ def _effective(topic: str) -> bytes:
 
 def leaf_of(row: LogRow) -> bytes:
     """Return the hash of the leaf that a row is in the tree, 32 bytes."""
-    position, at, stream, version, topic, _state, _salt, commitment = _raw(row)
-    return leaf_hash(entry(position, at, stream, version, topic, commitment=commitment))
+    return leaf_hash(entry_of(row))
 
 
 @lru_cache
