@@ -134,6 +134,12 @@ def test_a_proof_from_nothing_is_empty(witness: Witness) -> None:
     assert reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+def test_a_proof_of_sixty_three_hashes_is_read(witness: Witness) -> None:
+    witness.add_checkpoint(TREE.request(0, 3))
+    reply = witness.add_checkpoint(request_body(TREE.note(300), 3, [bytes(32)] * 63))
+    assert reply.status == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 def test_an_empty_tree_has_one_root(witness: Witness) -> None:
     bad = Checkpoint(LOG.name, 0, bytes(32)).signed(LOG)
     status = witness.add_checkpoint(request_body(bad, 0, [])).status
