@@ -457,6 +457,7 @@ FIRST: Final = {
     "finding": ("position", "body"),
     "catalogue": ("place", "title"),
     "catalogue_text": ("rowid", "words"),
+    "evidence": ("position", "body"),
 }
 for table, (key, column) in FIRST.items():
     where = f"WHERE {key} = (SELECT min({key}) FROM {{v}}{table})"

@@ -10,6 +10,7 @@ import pytest
 import given_tampering
 from given_tampering import Stand
 from ledger.verifier.report import Outcome
+from projections import ROLL_CALL
 from tampering import CHANGES, Change, rewritten
 
 FIRST = {each.table: each for each in reversed(CHANGES)}
@@ -67,3 +68,18 @@ def test_a_history_rewritten_with_the_key_is_a_fork_to_who_remembers(
 def _copy(stand: Stand) -> Path:
     """Return what was remembered, in a file that a verification may replace."""
     return Path(shutil.copy(stand.state, stand.state.with_suffix(".copy")))
+
+
+def test_every_table_is_tampered_with(stands: dict[str, Stand]) -> None:
+    tampered = {each.table for each in CHANGES}
+    # What a rebuild has not swapped in, and which steps of the schema were taken: no facts.
+    besides = {"fresh_documents", "schema_migrations"}
+    with stands["sqlite"].ledger.hand() as hand:
+        sql = "SELECT name FROM {s}sqlite_schema WHERE type = 'table'"
+        there = {name for (name,) in hand.run(sql)}
+    for projection in ROLL_CALL.values():
+        there |= {table.name for table in getattr(projection, "TABLES", ())}
+    with stands["postgres"].ledger.hand() as hand:
+        sql = "SELECT tablename FROM pg_tables WHERE schemaname IN ('ledger', 'ledger_views')"
+        there |= {name for (name,) in hand.run(sql)}
+    assert there - besides == tampered

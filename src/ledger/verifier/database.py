@@ -169,9 +169,10 @@ class SQLite(Database):
 
     def damages(self) -> Iterator[str]:
         """Yield what SQLite finds wrong, such as an index that contradicts its table."""
-        for (found,) in self._log.execute("PRAGMA integrity_check(20)"):
-            if found != "ok":
-                yield found
+        for connection in filter(None, (self._log, self._views)):
+            for (found,) in connection.execute("PRAGMA integrity_check(20)"):
+                if found != "ok":
+                    yield found
 
     def close(self) -> None:
         """Close the files."""
