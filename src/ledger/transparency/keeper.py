@@ -21,7 +21,7 @@ from ledger.store.tree import Published
 from ledger.transparency.publisher import Publisher
 from ledger.transparency.sequencer import STEP_MAX, Gap, Overtaken, step
 
-CYCLE_S: Final = 0.2
+CYCLE_S: Final = 0.5
 """How long, at least, from one checkpoint to the next: what comes meanwhile goes together."""
 POLL_S: Final = 1.0
 """How often it looks unasked, and how long it leaves the work to another process."""

@@ -73,7 +73,11 @@ class KeyFile:
             raise errors.LogKeyUnusable(message) from bad
 
     def remember(self, note: bytes) -> None:
-        """Keep a checkpoint as the last; on the disk when this returns.  Refuses LogKeyUnusable."""
+        """Keep a checkpoint as the last.  Refuses LogKeyUnusable.
+
+        Its bytes are on the disk when this returns.  That its name is, is left to the file system:
+        a power cut can take back the last name at most, and then the database has the checkpoint.
+        """
         self._replace(self._published, note)
 
     def stopped(self) -> str | None:
@@ -84,6 +88,7 @@ class KeyFile:
     def stop(self, why: str) -> None:
         """Publish nothing more, also after a restart, until the log begins anew."""
         self._replace(self._stopped, f"{why}\n".encode())
+        self._sync_folder()
 
     def begin_anew(self) -> None:
         """Put the memory of the old log aside, under a name that tells its size."""
@@ -147,7 +152,6 @@ class KeyFile:
             finally:
                 os.close(descriptor)
             fresh.replace(path)
-            self._sync_folder()
         except OSError as trouble:
             raise _unusable(path, "written", trouble) from trouble
 
