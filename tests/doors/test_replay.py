@@ -56,6 +56,15 @@ def test_a_changed_document_is_named_and_the_command_ends_with_one(filled: Path)
     assert row[4] == f"Not {row[3]}"
 
 
+def test_a_view_that_is_behind_is_not_taken_for_right(tmp_path: Path) -> None:
+    done(tmp_path, "init")
+    done(tmp_path, "import", "samples", LEDGER_PROJECTOR="apart")
+    ended = ledger(tmp_path, "replay", LEDGER_WAIT_S="0.1")
+    assert ended.returncode == 1
+    assert "Not compared with catalogue: it is at position 0." in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "No difference in the others."
+
+
 def test_another_policy_is_told_and_not_adopted(filled: Path) -> None:
     before = done(filled, "show", "SRCH:B0E046B6", "--json")
     told = json.loads(done(filled, "replay", "--policy", "v2", "--json"))

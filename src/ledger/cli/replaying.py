@@ -46,7 +46,9 @@ def replay(
     *,
     as_json: given.AsJson = False,
 ) -> None:
-    """Fold the log anew beside the live views and compare them byte by byte; exit 1 if they differ.
+    """Fold the log anew beside the live views and compare them byte by byte.
+
+    It ends with 1 if they differ, or if a view could not be compared.
 
     What has changed since the end of the fold is not compared, and counted.
     """
@@ -85,7 +87,8 @@ def _compared(opened: Service, upto: int | None, record_id: str | None, *, as_js
         console.say(json.dumps(found.told | {"seconds": seconds}, ensure_ascii=False, indent=2))
     else:
         _tell(found, seconds)
-    if found.different:
+    if found.different or (upto is None and found.passed_over):
+        # What was not compared was not found to be right.
         raise SystemExit(console.Exit.REFUSED)
 
 
@@ -103,7 +106,7 @@ def _tell(found: replaying.Replayed, seconds: float) -> None:
     if found.moved_on:
         console.say(f"Changed since, and not compared: {found.moved_on} records.")
     if not found.different:
-        console.say("No difference.")
+        console.say("No difference." if not found.passed_over else "No difference in the others.")
         return
     console.say(f"Differences: {found.different}.")
     columns = ("view", "record", "field", "expected", "found")
