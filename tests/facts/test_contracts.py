@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from given import GATES
 from given_contracts import BASE, documents, errors, fits, mutants, schema, written
 from given_histories import histories
+from golden_events import GOLDEN as EVENTS
 from ledger.content import ClaimCounts
 from ledger.events import ClaimsCounted, Event
 from ledger.in_force import InForce
@@ -258,6 +259,20 @@ def test_a_value_that_is_wrong_is_found(name: str, member: str, value: Any) -> N
     document = sample(name)
     assert fits(document, name)
     assert not fits(document | {member: value}, name)
+
+
+def test_an_erasure_is_said_in_manifest_and_correction_record() -> None:
+    erased = EVENTS["payload.erased.1.json"].model_copy(
+        update={"originator_id": RECORD, "originator_version": 2}
+    )
+    view = view_of((submitted()(RECORD, 1), erased), PolicyVersion.V2)
+    made = documents(view)
+    for name in ("paper-manifest-v1.1", "correction-record-v1"):
+        (told,) = made[name]["erasures"]
+        assert told["members"] == ["/content/abstract/text", "/content/note"]
+        assert (told["asked_by"], told["recorded_as"]) == ("data-subject", 2)
+        assert errors(made[name], name) == []
+        assert not fits(made[name] | {"erasures": [told | {"asked_by": "nobody"}]}, name)
 
 
 def test_the_three_counters_are_not_one() -> None:
