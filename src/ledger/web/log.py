@@ -46,7 +46,7 @@ PREFER: Final[dict[str, Any]] = {
     "in": "header",
     "required": False,
     "description": "wait=N: answer when a signed checkpoint covers the event, or after N seconds.",
-    "schema": {"type": "string", "example": "wait=5"},
+    "schema": {"type": "string", "pattern": "^wait=[0-9]{1,2}$", "example": "wait=5"},
 }
 
 
