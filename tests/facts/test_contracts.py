@@ -7,6 +7,7 @@ what ``contract.schema`` gives, with an indent of 2 and a newline, and its line 
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -40,7 +41,7 @@ from ledger.vocabulary import (
     Visibility,
 )
 from ledger.web.links import links
-from projections import public_view
+from projections import public_view, selection
 from projections.contracts import CONTRACTS, math_result
 from projections.contracts.tiers import THRESHOLDS, Threshold
 from projections.policy import DIMENSIONS, Grade, Inputs, Level, Tier, derive
@@ -217,6 +218,18 @@ def test_every_document_of_any_record_fits_its_schema(
         "paper-manifest-v1.1"
     }
     assert all((each["url"] is None) == bool(each["not_applicable"]) for each in listed.values())
+
+
+@settings(thorough, max_examples=40)
+@given(histories(), st.data())
+def test_what_was_in_effect_at_a_moment_has_documents_that_fit(
+    events: tuple[Event, ...], data: st.DataObject
+) -> None:
+    first, *others = events
+    in_effect = [first, *(event for event in others if data.draw(st.booleans()))]
+    body = selection.body(selection.folded(in_effect), InForce(gates=GATES))
+    for name, document in documents(json.loads(body)).items():
+        assert errors(document, name) == []
 
 
 @settings(thorough, max_examples=8)
