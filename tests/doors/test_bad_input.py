@@ -192,7 +192,8 @@ def test_a_misspelled_or_broken_parameter_is_refused(ledger: Api) -> None:
         "/v1/records?level=9",
         "/v1/records?cursor=nonsense",
         "/v1/records?q=a&q=b",
-        f"/v1/records/{record}?as_of=2026-01-01",
+        f"/v1/records/{record}?as_of=2026-1-1",
+        f"/v1/records/{record}?as-of=2026-01-01",
         f"/v1/records/{record}/history?after=-1",
         "/v1/findings?cursor=AAAA",
     ):

@@ -364,6 +364,9 @@ def test_every_address_that_is_named_is_served(site: Site) -> None:
         urls.METRICS,
         urls.OPENAPI,
         urls.SCHEMA,
+        urls.CHECKPOINT,
+        urls.TILE,
+        urls.VKEY,
     }
     named = {value for key, value in vars(urls).items() if key.isupper() and str(value)[0] == "/"}
     named |= {*urls.DOCUMENTS.values()}
