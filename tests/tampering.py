@@ -487,6 +487,10 @@ def _titles(hand: Hand) -> None:
 
 
 statement(
+    "standing", "delete a row", "views standing (catalogue)",
+    "DELETE FROM {v}standing WHERE name = 'catalogue'",
+)  # fmt: skip
+statement(
     "standing", "a view that says that it is less far", "views ",
     "UPDATE {v}standing SET position = 100 WHERE name = 'catalogue'",
 )  # fmt: skip

@@ -124,6 +124,8 @@ def test_every_exit_code_says_what_it_says(stand: Stand, tmp_path: Path) -> None
     assert code(url, "--vkey", stand.vkey, "--witness", given_tampering.WITNESS,
                 "--quorum", "0") == 0  # fmt: skip
     assert code("nowhere") == code(url, "--vkey", "none") == code(url, "--quorum", "1") == 2
+    twice = ("--witness", given_tampering.WITNESS) * 2
+    assert code(url, *twice) == 2
     assert code(url, "--witness", stand.vkey) == code("http://u@h/") == 2
     (tmp_path / "state.json").write_text("[]")
     assert code(url, "--state", str(tmp_path / "state.json")) == 2

@@ -154,6 +154,8 @@ def _read(options: Options) -> _Given:
         witnesses = [signatures.key(each, signatures.COSIGNATURE) for each in options.witnesses]
     except BadNote as why:
         raise BadOption(str(why)) from why
+    if len({each.public for each in witnesses}) < len(witnesses):
+        raise BadOption("Each witness counts once: two of the keys are the same.")
     quorum = len(witnesses) if options.quorum is None else options.quorum
     if not 0 <= quorum <= len(witnesses):
         raise BadOption("A quorum is not larger than the number of witnesses.")

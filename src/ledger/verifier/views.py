@@ -201,10 +201,12 @@ class Folds:
         chosen = []
         for name in Lists:
             standing = self.standings.get(name)
+            here = f"views standing ({name})"
             if standing is None:
                 self._report.note(f"The view {name} is not there; it was not compared.")
+                if self.standings:
+                    self._report.differs(here, "", "", "a row", "none")
                 continue
-            here = f"views standing ({name})"
             if standing.position > self._report.rows:
                 most = f"at most {self._report.rows}"
                 self._report.differs(here, "", "position", most, standing.position)
