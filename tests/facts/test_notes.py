@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger.transparency.merkle import EMPTY_ROOT, Frontier, leaf_hash
@@ -155,6 +155,7 @@ BAD_NOTES = {
     "empty": "",
     "no signature": "text\n\n",
     "no text line": GOOD.replace("\n\n", "\n"),
+    "signatures alone": LINE,
     "no end of line": GOOD[:-1],
     "an empty line at the end": GOOD + "\n",
     "a carriage return": GOOD.replace("\n", "\r\n"),
@@ -189,6 +190,14 @@ def test_a_hundred_signatures_are_taken() -> None:
     assert len(parse_note((GOOD + LINE * 99).encode()).signatures) == 100
 
 
+def test_a_note_of_a_million_bytes_is_taken() -> None:
+    longest = GOOD.rjust(1_000_000 - len(GOOD.encode()) + len(GOOD), "x").encode()
+    assert len(longest) == 1_000_000
+    assert parse_note(longest).signatures == parse_note(GOOD.encode()).signatures
+    with pytest.raises(BadNote, match="at most 1000000 bytes"):
+        parse_note(b"x" + longest)
+
+
 def test_only_the_last_empty_line_ends_the_text() -> None:
     note = parse_note(bytes(Note("a\n\nb\n\n\nc\n", (LOG.sign("a\n\nb\n\n\nc\n"),))))
     assert note.text == "a\n\nb\n\n\nc\n"
@@ -220,6 +229,7 @@ def test_what_is_no_checkpoint_is_refused(text: str) -> None:
 
 
 @given(st.integers(0, 2**63 - 1), st.binary(min_size=32, max_size=32))
+@example(2**63 - 1, bytes(32))
 def test_a_checkpoint_reads_what_it_writes(size: int, root: bytes) -> None:
     for extensions in [(), ("more", "and more")]:
         written = Checkpoint("origin", size, root, extensions)
@@ -237,6 +247,10 @@ def test_a_new_key_can_be_written_and_read() -> None:
         assert VerifierKey.parse(str(key.verifier)) == key.verifier
         assert key.seed != SigningKey.generate("a.example.org", kind).seed
         assert encoded(key.seed) not in repr(key) + str(key)
+
+
+def test_a_name_of_a_key_may_be_a_thousand_letters_long() -> None:
+    assert SigningKey.generate("a" * 1_000).name == "a" * 1_000
 
 
 def test_a_name_of_a_key_has_no_space_and_no_plus() -> None:
