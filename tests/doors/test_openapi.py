@@ -27,6 +27,10 @@ AT_THE_COMMAND_LINE = {
     errors.LogAltered,
     errors.WitnessesMissing,
     errors.WitnessesUnusable,
+    errors.LedgerNotEmpty,
+    errors.BrokenArchive,
+    errors.AnotherArchive,
+    errors.ErasureNotCovered,
 }
 ANYWHERE = {errors.NoSuchPage, errors.MethodNotTaken, errors.InternalFault, errors.UnreadableEvent}
 """Refusals that no operation of its own can give, or that any address can."""
