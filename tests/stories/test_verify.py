@@ -186,6 +186,11 @@ def shortened(folder: Path) -> None:
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
 
 
+def altered(folder: Path) -> None:
+    path = first(folder, "events/*")
+    path.write_bytes(path.read_bytes().replace(b"Study 11", b"Stady 11", 1))
+
+
 def swapped(folder: Path) -> None:
     path = first(folder, "events/*")
     lines = path.read_bytes().splitlines(keepends=True)
@@ -196,7 +201,7 @@ def swapped(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (lambda f: flip(first(f, "events/*"), 900), "archive, events/000000000001.ndjson, sha256"),
+        (altered, "archive, events/000000000001.ndjson, sha256"),
         (swapped, "events, position"),
         (shortened, "archive, events/000000000001.ndjson, lines"),
         (lambda f: first(f, "events/*").unlink(), "archive, events/000000000001.ndjson: "),
@@ -208,6 +213,7 @@ def swapped(folder: Path) -> None:
         (lambda f: (f / "log/tile/entries/000").unlink(), "entries, bundle 0, entries"),
         (lambda f: flip(f / "log/checkpoint"), "checkpoint, "),
         (lambda f: flip(f / "log/checkpoint", 3), "checkpoint, "),
+        (lambda f: flip(f / "log/vkey"), "checkpoint, "),
         (lambda f: (f / "log/checkpoint").unlink(), "archive, manifest.json, signed"),
         (resized, "archive, manifest.json, size"),
         (lambda f: flip(first(f, "artifacts/sha256/*/*"), 0), "artifacts, sha256:"),
@@ -226,6 +232,7 @@ def swapped(folder: Path) -> None:
         "bundle",
         "signature",
         "origin",
+        "vkey",
         "note",
         "size",
         "artifact",

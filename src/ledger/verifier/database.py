@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
@@ -160,12 +160,11 @@ class SQLite(Database):
 
     def read(self, sql: str, given: Sequence[Any] = ()) -> Found:
         """Yield the rows of a query."""
-        yield from self._log.execute(sql.format(s=""), given)
+        return self._log.execute(sql.format(s=""), given)
 
     def read_views(self, sql: str, given: Sequence[Any] = ()) -> Found:
         """Yield rows from the views."""
-        if self._views is not None:
-            yield from self._views.execute(sql.format(v=""), given)
+        return self._views.execute(sql.format(v=""), given) if self._views else iter(())
 
     def damages(self) -> Iterator[str]:
         """Yield what SQLite finds wrong, such as an index that contradicts its table."""
@@ -226,9 +225,14 @@ class PostgreSQL(Database):
                 yield from cursor.execute(told.encode(), given)
             return
         self._numbers += 1
-        with self._connection.cursor(f"verify_{self._numbers}", binary=True) as cursor:
-            cursor.itersize = BATCH
+        cursor = self._connection.cursor(f"verify_{self._numbers}", binary=True)
+        cursor.itersize = BATCH
+        try:
             yield from cursor.execute(told.encode(), given)
+        finally:
+            # Whoever stopped reading may have closed the connection first.
+            with suppress(psycopg.Error):
+                cursor.close()
 
     read_views = read
 

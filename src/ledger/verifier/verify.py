@@ -224,10 +224,12 @@ def _signed(target: Target, raw: bytes, given: _Given, known: _Known, report: Re
     report.pinned = given.key is not None
     place = f"size {said.size}"
     try:
+        own = target.vkey()
         if known.key is None:
-            own = target.vkey()
             report.note(NOT_PINNED if own else NO_KEY)
             known.key = signatures.key(own, signatures.ED25519) if own else None
+        elif own is not None:
+            report.expect(CHECKPOINT, place, "vkey of the target", str(known.key), own)
         if known.key is not None:
             report.key = str(known.key)
             report.expect(CHECKPOINT, place, "origin", known.key.name, said.origin)
