@@ -47,9 +47,6 @@ def create(settings: Settings) -> adapters.Made:
     A new one in a file of its own gets a key for its log, too, unless there is one.
     """
     made = adapters.create(settings.database_url)
-    if made == "created" and settings.is_sqlite:
-        with contextlib.suppress(errors.LogKeyExists):
-            KeyFile(settings.log_key).make(settings.log_name)
     with _open_store(settings) as store:
         asyncio.run(Ledger(store, public_view).found())
     if made == "created" and settings.is_sqlite:
