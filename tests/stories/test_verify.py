@@ -353,7 +353,9 @@ def endless(part: bytes, head: bytes) -> Callable[[str, socket.socket], None]:
 def test_a_hostile_answer_ends_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, socket.socket], None], says: str
 ) -> None:
-    monkeypatch.setattr(remote, "ANSWER_S", 2)
+    if says == "cannot be read":
+        # Some of these would go on for ever; the others end, however busy the machine is.
+        monkeypatch.setattr(remote, "ANSWER_S", 2)
     with answering(answer) as address:
         report = verify(address, Options())
     assert report.outcome is Outcome.UNCHECKED
