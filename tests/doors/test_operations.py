@@ -129,7 +129,7 @@ def test_ready_says_each_check_by_name(ledger: Api) -> None:
     assert list(checks) == ["store", "artifacts", "views", "projector", "log"]
     assert checks["store"] == {"status": "ready", "position": receipt["position"]}
     views = checks["views"]["views"]
-    assert set(views) == {"public_view", "corrections", "catalogue", "findings"}
+    assert set(views) == {"public_view", "corrections", "catalogue", "findings", "conflicts"}
     assert views["catalogue"] == {
         "status": "ready",
         "position": receipt["position"],

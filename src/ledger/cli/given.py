@@ -36,9 +36,12 @@ def settings() -> Settings:
 
 
 @contextmanager
-def opened() -> Iterator[Service]:
-    """Give the ledger that the settings name; refuses NotInitialised and WrongSchema."""
-    with Service(settings()) as service:
+def opened(**changes: Any) -> Iterator[Service]:
+    """Give the ledger that the settings name, with changes to them.
+
+    Refuses NotInitialised and WrongSchema.
+    """
+    with Service(settings().model_copy(update=changes)) as service:
         yield service
 
 

@@ -20,7 +20,7 @@ import uvicorn
 from ledger import errors, logs, service
 from ledger.cli import console, given
 from ledger.cli.projecting import GC_THRESHOLDS
-from ledger.settings import LogFormat
+from ledger.settings import LogFormat, ProjectorPlace
 from ledger.worker import Poison
 from projections import ROLL_CALL
 from projections.views import Overtaken, ViewsBusy
@@ -141,7 +141,8 @@ def rebuild(
         raise typer.BadParameter(message, param_hint="NAME")
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    with given.opened() as opened:
+    # Its own projector would begin the same work, and one of the two would be in vain.
+    with given.opened(projector=ProjectorPlace.APART) as opened:
         _rebuild(opened, [name] if name else list(ROLL_CALL))
 
 
