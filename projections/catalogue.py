@@ -145,7 +145,8 @@ class Catalogue:
         with self._views.reading() as reader:
             groups = self._groups(reader, search)
             total = sum(count for values, count in groups.items() if _fits(values, chosen))
-            sql, given = self._selection(chosen, search, cursor, sparse=total < SPARSE)
+            few = sum(groups.values()) < SPARSE
+            sql, given = self._selection(chosen, search, cursor, few=few, sparse=total < SPARSE)
             found = reader.execute(sql, (*given, limit + 1)).fetchall()
         shown, following, previous = turned([row[:1] for row in found], limit, cursor)
         items = [Entry(*row[1:]) for row in found[:shown]]
@@ -187,7 +188,9 @@ class Catalogue:
         self._counted[search] = (now, groups)
         return groups
 
-    def _source(self, search: Search | None) -> tuple[str, list[str], list[Any]]:
+    def _source(
+        self, search: Search | None, *, few: bool = False
+    ) -> tuple[str, list[str], list[Any]]:
         """Return what is selected from, the clauses that a search adds, and their parameters."""
         if search is None:
             return "FROM catalogue AS c", [], []
@@ -199,7 +202,13 @@ class Catalogue:
         sequences = search.sequences()
         clauses = ["t.lexemes @@ ?::tsquery"]
         clauses += ["strpos(' ' || t.words || ' ', ?) > 0"] * len(sequences)
-        return source, clauses, [search.tsquery(), *sequences]
+        given = [search.tsquery(), *sequences]
+        if few:
+            # Behind the fence they are found by the word index; walking by place for few of them,
+            # which PostgreSQL may take for many, could go through the whole table.
+            found = f"SELECT t.rowid FROM catalogue_text AS t {_where(clauses)} OFFSET 0"  # noqa: S608
+            return f"FROM ({found}) AS t JOIN catalogue AS c ON c.place = t.rowid", [], given
+        return source, clauses, given
 
     def _selection(
         self,
@@ -207,10 +216,11 @@ class Catalogue:
         search: Search | None,
         cursor: Cursor | None,
         *,
+        few: bool,
         sparse: bool,
     ) -> tuple[str, list[Any]]:
         """Return the statement for one page and its parameters but for the limit."""
-        source, clauses, given = self._source(search)
+        source, clauses, given = self._source(search, few=few)
         place = "c.place" if search is None else "t.rowid"
         # Few matches are found by index and sorted; many are met soon when walking by place, which
         # the plus sign asks SQLite for.  PostgreSQL knows from its statistics.
