@@ -29,8 +29,15 @@ from projections import ROLL_CALL
 
 pytestmark = pytest.mark.slow
 
-PAGES = 4_000
+PAGES = 1_000
 """So many that none but a very slow tester can come too late to interrupt their import."""
+INTERRUPTIBLE = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
+"""Starts a program that hears Ctrl-C, also where a shell in the background has us ignore it."""
 
 ON_A_LEDGER = (
     ("serve", "--port", "0"),
@@ -214,7 +221,7 @@ def test_ctrl_c_ends_an_import_with_130_and_keeps_whole_pages(empty: Path) -> No
         (empty / f"{number}.txt").write_text(page)
         names.append(f"{number}.txt")
     with subprocess.Popen(
-        [*COMMAND, "import", "pages", *names],
+        [*INTERRUPTIBLE, *COMMAND, "import", "pages", *names],
         cwd=empty,
         env=environment(empty),
         stdout=subprocess.PIPE,
