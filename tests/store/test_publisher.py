@@ -12,6 +12,7 @@ import pytest
 
 import given_stores
 from given_stores import Place, event, one
+from given_tree import ORIGIN, another, fill
 from ledger import errors
 from ledger.store import Append, Store
 from ledger.store.tree import Published
@@ -19,10 +20,8 @@ from ledger.transparency.keeper import Keeper
 from ledger.transparency.key_file import KeyFile
 from ledger.transparency.notes import Checkpoint, Note, SigningKey, open_checkpoint
 from ledger.transparency.publisher import Ask, Heard, Publisher
-from ledger.transparency.sequencer import step
 
 place, store = given_stores.place, given_stores.store
-ORIGIN = "ledger.example/log"
 
 
 @pytest.fixture
@@ -30,22 +29,6 @@ def files(tmp_path: Path) -> KeyFile:
     made = KeyFile(tmp_path / "keys" / "log.key")
     made.make(ORIGIN)
     return made
-
-
-def fill(opened: Store, count: int) -> None:
-    done = len(opened.rows_of("s"))
-    opened.append(Append(tuple(event("s", done + n + 1) for n in range(count)))).result(30)
-    while step(opened.tree):
-        pass
-
-
-def another(place: Place, tmp_path: Path, count: int) -> Store:
-    """Return an emptier ledger on the same kind of database, as a restored copy would be."""
-    (tmp_path / "other").mkdir()
-    other = Place(place.adapter, given_stores.ADAPTERS[place.adapter].create(tmp_path / "other"))
-    opened = other.open()
-    fill(opened, count)
-    return opened
 
 
 def verified(published: Published | None, files: KeyFile) -> Checkpoint:

@@ -117,7 +117,10 @@ class Publisher:
             # In this order: what is remembered was in the tree by then.
             remembered = self._files.remembered()
             head = self._tree.head()
-            last = self._last(key, remembered, head)
+            if remembered is not None and remembered[0].origin == key.name:
+                # Whatever the database says was published later: it may have been put there.
+                self._contained(remembered[0], head)
+            last = self._last(key, remembered)
             if last is not None:
                 self._contained(last, head)
             if head.size == (last.size if last else 0):
@@ -125,15 +128,14 @@ class Publisher:
             return self._sign(key, head)
 
     def _last(
-        self, key: SigningKey, remembered: tuple[Checkpoint, bytes] | None, head: TreeHead
+        self, key: SigningKey, remembered: tuple[Checkpoint, bytes] | None
     ) -> Checkpoint | None:
-        """Return the last checkpoint that anybody can have seen."""
+        """Return the last checkpoint that anybody can have seen, and have it on both sides."""
         latest = self._tree.published()
-        stored = None if latest is None else _of(latest)
-        if stored is not None and stored.origin != key.name:
-            # The database was that of another log, before this one began.
-            stored = None
+        stored = None if latest is None else _of(latest, key)
         if remembered is None:
+            if latest is not None and stored is not None:
+                self._files.remember(latest.note)
             return stored
         last, note = remembered
         if last.origin != key.name:
@@ -141,11 +143,12 @@ class Publisher:
                 f"What is remembered beside {self._files.path} was published by {last.origin}, "
                 f"and the key is that of {key.name}: {ANEW}."
             )
-        if stored is not None and stored.size > last.size:
+        if latest is not None and stored is not None and stored.size > last.size:
+            # Published, but a power cut took back the name of what is remembered.
+            self._files.remember(latest.note)
             return stored
         if stored is None or stored.size < last.size:
             # Published, but a crash came before the database heard of it.
-            self._contained(last, head)
             self._keep(last, note)
         return last
 
@@ -228,9 +231,13 @@ def _root(head: TreeHead) -> bytes:
     return Frontier(head.size, head.frontier).root()
 
 
-def _of(published: Published) -> Checkpoint:
+def _of(published: Published, key: SigningKey) -> Checkpoint | None:
+    """Return a checkpoint of the database, None if another log signed it before this one began."""
     try:
-        return Checkpoint.parse(parse_note(published.note).text)
+        checkpoint = Checkpoint.parse(parse_note(published.note).text)
+        if checkpoint.origin != key.name:
+            return None
+        return open_checkpoint(published.note, key.verifier)[0]
     except BadNote as bad:
         message = f"The checkpoint of size {published.size} in the database cannot be read: {bad}."
         raise errors.LogStopped(message) from bad
