@@ -24,6 +24,8 @@ from ledger.vocabulary import moment_text
 
 CAUSES_MAX: Final = 500
 """Up to so many events between the points, each change is traced to its events."""
+CAUSES_BYTES_MAX: Final = 4_000_000
+"""And over so many bytes of documents, which are made anew after each event."""
 UNTOLD: Final = frozenset({"version"})
 """Members of the document that every event changes, and that say nothing of the record."""
 
@@ -95,12 +97,14 @@ class Difference:
         }
 
 
-def difference(
+def difference(  # noqa: PLR0913 - the last two are for who may take longer
     store: Store,
     fold: Fold,
     record_id: str,
     points: Mapping[str, str],
+    *,
     causes_max: int = CAUSES_MAX,
+    bytes_max: int = CAUSES_BYTES_MAX,
 ) -> Difference:
     """Return what changed between ``points["from"]`` and ``points["to"]``; for any thread.
 
@@ -127,6 +131,8 @@ def difference(
     before = first
     for row in steps:
         event = folded.take(row)
+        if folded.bytes_made > bytes_max:
+            causes = None
         if causes is not None:
             after = folded.document()
             causes.note(_event(row, event), before, after)
@@ -184,6 +190,8 @@ class _Folded:
         self._record_id = record_id
         self._page: Any = None
         self._in_force = InForce()
+        self.bytes_made = 0
+        """How long the documents were that it has given out, together."""
 
     def take(self, row: LogRow) -> Event:
         event = decode(row.originator_id, row.originator_version, row.topic, row.state)
@@ -197,7 +205,9 @@ class _Folded:
         """Return the document as it would be served, empty before the submission."""
         if self._page is None:
             return {}
-        document: dict[str, Any] = json.loads(self._fold.body(self._page, self._in_force))
+        body = self._fold.body(self._page, self._in_force)
+        self.bytes_made += len(body)
+        document: dict[str, Any] = json.loads(body)
         return {name: value for name, value in document.items() if name not in UNTOLD}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from ledger import errors
 from ledger.application import OPERATOR, Ledger
 from ledger.artifacts import Artifacts
-from ledger.differing import CAUSES_MAX, Difference, difference
+from ledger.differing import CAUSES_BYTES_MAX, CAUSES_MAX, Difference, difference
 from ledger.events import PageImported
 from ledger.in_force import InForce
 from ledger.past import Asked, Seen, seen
@@ -65,6 +65,10 @@ def _open_store(settings: Settings, observe: Observer | None = None) -> Store:
     )
 
 
+FOLDING_MAX: Final = 2
+"""Pasts and differences that are folded at once, so that no others wait for threads behind them."""
+
+
 class Service:
     """An opened ledger: everything that doors need, from ``with Service(settings) as service``."""
 
@@ -83,6 +87,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Keep the settings; nothing is opened before the service is entered."""
         self.settings = settings
+        self._folding = asyncio.Semaphore(FOLDING_MAX)
 
     def __enter__(self) -> Self:
         """Open store and views and start the projector; refuses NotInitialised, WrongSchema."""
@@ -140,16 +145,29 @@ class Service:
     async def past(self, address: str, question: Asked) -> Seen:
         """Return a record as it was seen or held true in the past; refuses as ``past.seen``."""
         record_id = await self.ledger.resolve(address)
-        return await asyncio.to_thread(seen, self.store, selection, record_id, question)
+        async with self._folding:
+            return await asyncio.to_thread(seen, self.store, selection, record_id, question)
 
     async def difference(
-        self, address: str, points: Mapping[str, str], causes_max: int = CAUSES_MAX
+        self,
+        address: str,
+        points: Mapping[str, str],
+        causes_max: int = CAUSES_MAX,
+        bytes_max: int = CAUSES_BYTES_MAX,
     ) -> Difference:
         """Return what changed on a record between two points; refuses as ``differing`` does."""
         record_id = await self.ledger.resolve(address)
-        return await asyncio.to_thread(
-            difference, self.store, public_view, record_id, points, causes_max
+        found = partial(
+            difference,
+            self.store,
+            public_view,
+            record_id,
+            points,
+            causes_max=causes_max,
+            bytes_max=bytes_max,
         )
+        async with self._folding:
+            return await asyncio.to_thread(found)
 
     async def findings_in(self, found: Seen) -> tuple[Finding, ...]:
         """Return the contradictions that today's rules find on a record as it was."""

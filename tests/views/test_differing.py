@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count, pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -210,3 +211,23 @@ def test_over_very_many_events_changes_are_told_without_their_causes(store: Stor
     assert {change.events for change in untraced.changes} == {None}
     assert [c.path for c in untraced.changes] == [c.path for c in traced.changes]
     json.dumps(traced.told)
+
+
+def test_a_long_document_is_not_made_anew_for_ever(
+    store: Store,
+) -> None:
+    record_id = written(store, submitted(), attached(ArtifactRole.REPORT), evaluated())
+    traced = difference(store, public_view, record_id, {})
+    made = 0
+
+    def body(page: Any, in_force: Any) -> bytes:
+        nonlocal made
+        made += 1
+        return public_view.body(page, in_force)
+
+    fold = SimpleNamespace(evolve=public_view.evolve, body=body)
+    untraced = difference(store, fold, record_id, {}, bytes_max=2_000)
+    # The one after the first event, and the last.
+    assert made == 2
+    assert {change.events for change in untraced.changes} == {None}
+    assert [c.path for c in untraced.changes] == [c.path for c in traced.changes]

@@ -6,6 +6,7 @@ It prints what the views and the log hold, and leaves out nothing that it was no
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
@@ -156,7 +157,7 @@ def diff(
     points = {name: point for name, point in (("from", start), ("to", end)) if point is not None}
     with given.opened() as opened:
         # Whoever asks here has the machine to itself: however many events there are, each is named.
-        found = given.wait(opened.difference(record, points, VERSIONS_MAX))
+        found = given.wait(opened.difference(record, points, VERSIONS_MAX, sys.maxsize))
     if as_json:
         console.say(json.dumps(found.told, ensure_ascii=False, indent=2))
         return
