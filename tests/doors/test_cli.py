@@ -35,7 +35,7 @@ PAGES = 1_000
 INTERRUPTIBLE = (
     sys.executable,
     "-c",
-    "import os, signal as s, sys; s.signal(s.SIGINT, s.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+    "import os,signal as s,sys; s.signal(s.SIGINT, s.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
 )
 """Starts a program that hears Ctrl-C, also where a shell in the background has us ignore it."""
 
