@@ -48,6 +48,10 @@ bench *args:
 drill-failover *args:
     .venv/bin/python drills/failover.py {{ args }}
 
+# Kill exports, imports and witnesses at many moments, and watch the memory (takes a minute or two)
+drill-kill:
+    .venv/bin/pytest -m drill
+
 # Strike processes, disk, clock and lines under load from 32 clients (takes some minutes)
 drill-crash *args:
     .venv/bin/python drills/crash.py {{ args }}

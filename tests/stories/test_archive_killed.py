@@ -28,7 +28,7 @@ from ledger import errors
 from ledger.archive import form
 from ledger.archive.reading import Archive
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.drill]
 
 SEGMENT = 250
 

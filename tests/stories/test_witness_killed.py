@@ -54,6 +54,8 @@ def held(address: str, digest: str) -> Checkpoint:
     return open_checkpoint(note, LOG.verifier, [WITNESS.verifier])[0]
 
 
+@pytest.mark.slow
+@pytest.mark.drill
 def test_a_killed_witness_remembers_all_it_cosigned(tmp_path: Path) -> None:
     digest = hashlib.sha256(LOG.name.encode()).hexdigest()
     moments = random.Random(7)  # noqa: S311 - moments, not secrets
