@@ -19,7 +19,15 @@ from given_service import Api, api
 from ledger import errors
 from ledger.web import pages, urls
 
-LISTS = ("/", "/corrections", "/findings", "/about", "/problems", "/problems/stale-version")
+LISTS = (
+    "/",
+    "/corrections",
+    "/findings",
+    "/about",
+    "/verification",
+    "/problems",
+    "/problems/stale-version",
+)
 RECORDS = (
     "imported",
     "imported_falsified",

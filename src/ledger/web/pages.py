@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from ledger import errors
 from ledger.events import RecordEvent
+from ledger.transparency.log_status import status_of
 from ledger.web import (
     about_page,
     choice,
@@ -35,6 +36,7 @@ from ledger.web import (
     record_page,
     requests,
     urls,
+    verification_page,
     wording,
 )
 from ledger.web.audit import POINTS
@@ -85,6 +87,7 @@ def routes() -> list[BaseRoute]:
         Route(urls.FINDINGS_PAGE, all_findings),
         Route(urls.CONFLICTS_PAGE, all_conflicts),
         Route(urls.ABOUT_PAGE, about),
+        Route(urls.VERIFICATION_PAGE, verification),
         Route(urls.PROBLEMS, all_problems),
         Route(urls.PROBLEM, problem),
         Route(urls.SCHEMAS, all_schemas),
@@ -320,6 +323,14 @@ async def about(request: Request) -> Response:
     """What this is, what it promises and what it does not."""
     page = about_page.build(await _service(request).in_force(), get_args(RecordEvent))
     return _page(request, render("about.html", page=page))
+
+
+async def verification(request: Request) -> Response:
+    """How to check the log: what is signed, the latest checkpoint, the key, and the commands."""
+    service = _service(request)
+    status = await run_in_threadpool(status_of, service.store, service.log)
+    page = verification_page.build(status, service.settings.base_url)
+    return _page(request, render("verification.html", page=page))
 
 
 async def all_problems(request: Request) -> Response:
