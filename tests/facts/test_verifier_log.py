@@ -208,6 +208,8 @@ def test_a_line_holds_the_exact_bytes() -> None:
         line(recorded_at="2026-13-01T00:00:00.000001Z"),
         line(stream="s" * 70_000),
         line().replace(b'"stream":"s"', b'"stream":"\\ud800"'),
+        line().replace(b'"stream":"s"', b'"stream":"\\u0073"'),
+        line().replace(b'"stream":"s"', b'"stream": "s"'),
         line(position=0),
         line(version=2**63),
         line().replace(b'"stream":"s"', b'"stream":"\xff"'),

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -137,11 +138,30 @@ class Folder:
         _synchronise(f for f in above if f == self.path or f.is_relative_to(self.path))
 
 
+@contextlib.contextmanager
+def plain(path: Path) -> Iterator[BinaryIO]:
+    """Give a file of an archive to read; raises FileNotFoundError.
+
+    Refuses BrokenArchive for what cannot be read, and for a folder, a pipe or a device.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as trouble:
+        raise errors.BrokenArchive(f"{path} cannot be read: {trouble.strerror}.") from trouble
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise errors.BrokenArchive(f"{path} is not a plain file.")
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
 def digest_of(path: Path) -> str | None:
-    """Return the SHA-256 of a file in hex, None if there is none."""
+    """Return the SHA-256 of a file in hex, None if there is none; refuses as ``plain`` does."""
     seen = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with plain(path) as file:
             while chunk := file.read(CHUNK):
                 seen.update(chunk)
     except FileNotFoundError:

@@ -5,6 +5,7 @@ Whatever is wrong is refused with the first entry at which it shows.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -17,7 +18,7 @@ from typing import Final, NoReturn, Self
 
 from ledger import errors
 from ledger.archive import form
-from ledger.archive.files import digest_of
+from ledger.archive.files import digest_of, plain
 from ledger.archive.form import Manifest, Segment, Whole
 from ledger.archive.names import published
 from ledger.archive.trees import Erasures, Leaves
@@ -148,7 +149,7 @@ class Archive:
     def _lines(self, segment: Segment) -> Iterator[tuple[_Place, bytes]]:
         """Yield the lines of a segment, as many as it must have."""
         try:
-            with (self.folder / segment.file).open("rb") as file:
+            with plain(self.folder / segment.file) as file:
                 for position in range(segment.first, segment.last + 1):
                     place = _Place(segment.file, position - segment.first + 1, position)
                     line = file.readline(LINE_BYTES_MAX)
@@ -165,7 +166,7 @@ class Archive:
     def _same(self, name: str, data: bytes, first: int) -> None:
         """Hold a tile or bundle against the events that it is made of."""
         try:
-            with (self.folder / name).open("rb") as file:
+            with plain(self.folder / name) as file:
                 found = file.read(len(data) + 1)
         except FileNotFoundError:
             raise errors.BrokenArchive(
@@ -254,6 +255,8 @@ def _checked(place: _Place, line: bytes) -> tuple[LogRow, Event]:
 
 def _manifest(folder: Path) -> Manifest:
     try:
+        with contextlib.suppress(FileNotFoundError), plain(folder / form.MANIFEST):
+            pass
         manifest = Whole.read(folder / form.MANIFEST)
     except ValueError as bad:
         raise errors.BrokenArchive(f"{form.MANIFEST}: {bad}.") from bad
@@ -288,7 +291,7 @@ def _one_line(text: str) -> None:
 
 def _content(folder: Path, name: str, limit: int) -> bytes:
     try:
-        with (folder / name).open("rb") as file:
+        with plain(folder / name) as file:
             return file.read(limit)
     except FileNotFoundError:
         raise errors.BrokenArchive(f"{name} is missing.") from None

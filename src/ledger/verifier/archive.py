@@ -156,9 +156,10 @@ class Archive:
             return
         except OSError as trouble:
             raise Unchecked(f"{path} cannot be read: {trouble.strerror}.") from trouble
+        if not inside or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Unchecked(f"{path} is not a plain file of the archive.")
         with os.fdopen(descriptor, "rb") as file:
-            if not inside or not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unchecked(f"{path} is not a plain file of the archive.")
             yield file
 
     def _content(self, name: str, bytes_max: int) -> bytes | None:

@@ -39,6 +39,15 @@ def microseconds(moment: str) -> int:
         raise BadLine("recorded_at is no moment") from trouble
 
 
+def _written(members: tuple[tuple[str, Any], ...]) -> bytes:
+    """Return the members as a line has them; raises BadLine for a text that is no Unicode."""
+    try:
+        told = json.dumps(dict(members), ensure_ascii=False, separators=(",", ":"))
+        return told[:-1].encode()
+    except UnicodeEncodeError as trouble:
+        raise BadLine("an escape in it stands for no character") from trouble
+
+
 def parsed(line: bytes) -> tuple[Row, bytes]:
     """Return the row of a line without its line break, and the leaf hash that the line names.
 
@@ -49,13 +58,12 @@ def parsed(line: bytes) -> tuple[Row, bytes]:
         raise BadLine("it does not end in the event")
     try:
         said: Any = json.loads(head + b"}", object_pairs_hook=tuple)
-        if b"\\" in head:
-            # An escape may stand for what is no Unicode, and that has no entry in the log.
-            json.dumps(said, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as trouble:
         raise BadLine("it is not JSON") from trouble
     if not isinstance(said, tuple) or tuple(pair[0] for pair in said) != MEMBERS:
         raise BadLine(f"its members are not {', '.join(MEMBERS)} and event")
+    if _written(said) != head:
+        raise BadLine("it is not written as a line has to be")
     values = [pair[1] for pair in said]
     if tuple(map(type, values)) != KINDS:
         raise BadLine("a member is of another kind than it has to be")
