@@ -39,9 +39,9 @@ def unbase64(text: str) -> bytes:
     try:
         raw = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as trouble:
-        raise BadNote("It holds something that is not base64.") from trouble
+        raise BadNote("A key, a root or a signature is not base64.") from trouble
     if base64.b64encode(raw).decode() != text:
-        raise BadNote("It holds base64 in another spelling than the standard one.")
+        raise BadNote("A key, a root or a signature is not base64 in its standard spelling.")
     return raw
 
 
