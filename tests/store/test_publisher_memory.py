@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from ledger import errors
 from ledger.store import Store
 from ledger.store.tree import Published
 from ledger.transparency.key_file import KeyFile
-from ledger.transparency.notes import Checkpoint, SigningKey
-from ledger.transparency.publisher import Publisher
+from ledger.transparency.notes import Checkpoint, Note, SigningKey
+from ledger.transparency.publisher import Heard, Publisher
 from ledger.vocabulary import now
 
 place, store = given_stores.place, given_stores.store
@@ -62,3 +63,33 @@ def test_a_memory_that_was_lost_or_is_behind_is_made_anew(store: Store, files: K
     memory.unlink()
     assert publisher.publish() is None
     assert files.remembered() == last
+
+
+def test_what_witnesses_were_asked_about_counts_as_seen(
+    place: Place, store: Store, files: KeyFile, tmp_path: Path
+) -> None:
+    fill(store, 10)
+    seen = []
+
+    def few(note: Note, _prove: Callable[[int], Sequence[bytes]]) -> Heard:
+        seen.append(Checkpoint.parse(note.text))
+        return Heard(enough=False)
+
+    asking = Publisher(store.tree, files, ask=few)
+    for _ in range(2):
+        with pytest.raises(errors.WitnessesMissing):
+            asking.publish()
+    assert files.asked() == seen[0]
+    assert files.remembered() is None
+    with another(place, tmp_path, 8) as other:
+        publisher = Publisher(other.tree, files, ask=few)
+        with pytest.raises(errors.LogRolledBack):
+            publisher.check()
+        fill(other, 4)
+        publisher.check()
+        with pytest.raises(errors.LogRolledBack):
+            publisher.publish()
+        assert len(seen) == 2
+    files.begin_anew()
+    assert files.asked() is None
+    assert Publisher(store.tree, files).publish() is not None

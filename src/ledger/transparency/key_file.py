@@ -1,8 +1,9 @@
-"""Where is the log's key, and what is remembered beside it?  Three files outside the database.
+"""Where is the log's key, and what is remembered beside it?  Four files outside the database.
 
 Who can alter rows must not be able to sign them, and who restores an older database must not
 restore an older memory with it.  Beside the key ``log.key`` lie ``log.key.published``, the last
-checkpoint that was published, and ``log.key.stopped``, why nothing more is, if that is so.
+checkpoint that was published, ``log.key.asked``, the last one that witnesses were asked about, and
+``log.key.stopped``, why nothing more is published, if that is so.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class KeyFile:
         """Name the files; nothing is opened yet."""
         self.path = path
         self._published = path.with_name(f"{path.name}.published")
+        self._asked = path.with_name(f"{path.name}.asked")
         self._stopped = path.with_name(f"{path.name}.stopped")
 
     def read(self) -> SigningKey | None:
@@ -63,14 +65,19 @@ class KeyFile:
 
         Refuses LogKeyUnusable for a file that cannot be read as one.
         """
-        data = self._read(self._published)
-        if data is None:
-            return None
-        try:
-            return Checkpoint.parse(parse_note(data).text), data
-        except BadNote as bad:
-            message = f"The file {self._published} holds no checkpoint: {bad}."
-            raise errors.LogKeyUnusable(message) from bad
+        return self._checkpoint(self._published)
+
+    def asked(self) -> Checkpoint | None:
+        """Return the last checkpoint that witnesses were asked about, None if there was none.
+
+        It may not have been published, but was signed.  Refuses LogKeyUnusable.
+        """
+        found = self._checkpoint(self._asked)
+        return None if found is None else found[0]
+
+    def ask(self, note: bytes) -> None:
+        """Keep a checkpoint that witnesses are about to see.  Refuses LogKeyUnusable."""
+        self._replace(self._asked, note)
 
     def remember(self, note: bytes) -> None:
         """Keep a checkpoint as the last.  Refuses LogKeyUnusable.
@@ -96,6 +103,7 @@ class KeyFile:
         if last is not None:
             name = f"{self._published.name}.{last[0].size}"
             self._published.rename(self._published.with_name(name))
+        self._asked.unlink(missing_ok=True)
         self._stopped.unlink(missing_ok=True)
         self._sync_folder()
 
@@ -133,6 +141,16 @@ class KeyFile:
             os.close(descriptor)
 
     # ------------------------------------------------------------ files
+
+    def _checkpoint(self, path: Path) -> tuple[Checkpoint, bytes] | None:
+        data = self._read(path)
+        if data is None:
+            return None
+        try:
+            return Checkpoint.parse(parse_note(data).text), data
+        except BadNote as bad:
+            message = f"The file {path} holds no checkpoint: {bad}."
+            raise errors.LogKeyUnusable(message) from bad
 
     def _read(self, path: Path) -> bytes | None:
         try:

@@ -95,9 +95,10 @@ class Publisher:
 
         That is cheap enough to be done every second: it compares sizes, not hashes.
         """
-        last = self._files.remembered()
-        if last is not None:
-            self._not_shorter(last[0], self._tree.head())
+        last, asked = self._files.remembered(), self._files.asked()
+        for each in (last[0] if last else None, asked):
+            if each is not None:
+                self._not_shorter(each, self._tree.head())
         self._not_stopped()
 
     def publish(self) -> Published | None:
@@ -121,8 +122,11 @@ class Publisher:
                 # Whatever the database says was published later: it may have been put there.
                 self._contained(remembered[0], head)
             last = self._last(key, remembered)
-            if last is not None:
-                self._contained(last, head)
+            asked = self._files.asked()
+            if asked is not None and (asked == last or asked.origin != key.name):
+                asked = None
+            for each in filter(None, (last, asked)):
+                self._contained(each, head)
             if head.size == (last.size if last else 0):
                 return None
             return self._sign(key, head)
@@ -156,6 +160,9 @@ class Publisher:
         size = head.size
         checkpoint = Checkpoint(key.name, size, _root(head))
         note = checkpoint.signed(key)
+        if self._ask is not ask_nobody:
+            # Whether or not they cosign it, somebody has then seen what was signed.
+            self._files.ask(bytes(note))
         self.heard = heard = self._ask(note, lambda old: self.reader.consistency(old, size))
         fork = self._contradiction(key)
         if fork is not None:
