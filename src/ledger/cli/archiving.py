@@ -55,6 +55,7 @@ def archive(
     else:
         console.say(f"The ledger {name} held these {manifest.size} events already.")
     console.say(f"Root {manifest.root}, {_signed(signed=manifest.signed)} for {manifest.origin}.")
+    console.say("Lists and searches are made when it is served, or by ledger rebuild.")
     if manifest.signed and vkey is None:
         console.note("The archive's own key was used: give --vkey to know who signed it.")
     for digest in manifest.artifacts.missing:
