@@ -6,8 +6,8 @@ default:
 check:
     .ci/run
 
-# Run pytest alone, with any of its arguments
-test *args:
+# The everyday run: what takes less than seconds each, on every core; with arguments, pytest with those
+test *args='-n auto --dist=worksteal -m "not slow and not drill"':
     .venv/bin/pytest {{ args }}
 
 # Fuzz every operation of the API for some minutes

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from ledger.events import GateEvaluated
 from ledger.evidence import Evidence
 from ledger.vocabulary import Outcome
-from projections.cursor import LIMIT_DEFAULT, Cursor, clamp, parse, turned
+from projections.cursor import LIMIT_DEFAULT, LIMIT_MAX, Cursor, clamp, parse, turned
 from projections.folded import Folded
 from projections.table import Reading, Rows, Table
 from projections.verdict import CONCLUSIVE, states
@@ -148,6 +148,10 @@ class Conflicts:
         if cursor and cursor.back:
             items.reverse()
         return Page(tuple(items), total, following, previous)
+
+    def of(self, record_id: str) -> tuple[Conflict, ...]:
+        """Return the latest conflicts that a record is part of, as many as a page may have."""
+        return self.page(Query(record_id, LIMIT_MAX)).items
 
     def count(self, record_id: str) -> int:
         """Return of how many conflicts a record is part."""

@@ -15,6 +15,8 @@ import given_postgres
 from given_terminal import done, ledger, refused
 from ledger.transparency.notes import Checkpoint, VerifierKey, parse_note
 
+pytestmark = pytest.mark.slow
+
 KEY = "data/log.key"
 
 

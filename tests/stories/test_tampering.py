@@ -13,6 +13,8 @@ from ledger.verifier.report import Outcome
 from projections import ROLL_CALL
 from tampering import CHANGES, Change, rewritten
 
+pytestmark = pytest.mark.slow
+
 FIRST = {each.table: each for each in reversed(CHANGES)}
 EACH = [("sqlite", each) for each in CHANGES if each.only != "postgres"]
 # Every change on PostgreSQL is for the drill; here one of each table.

@@ -23,6 +23,8 @@ from ledger.verifier import remote
 from ledger.verifier.report import BadOption, Outcome
 from ledger.verifier.verify import Options, verify
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Stand:

@@ -50,6 +50,7 @@ def eventful() -> HandLog:
     log.add(OTHER, corrected(nature=Nature.RETRACTION, number=201), superseded(RECORD))
     attacks = red_team(("8.0", "A stub."), ("7.0", "It fails."))
     log.add(RECORD, evaluated(Outcome.FAILED, attacks, gate=Gate.RED_TEAM, number=101))
+    log.add(RECORD, evaluated(Outcome.FAILED, sandbox("100.0"), number=102))
     log.add(uuid(3), submitted("Three", score="4.0"), registered())
     return log
 
