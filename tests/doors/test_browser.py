@@ -44,8 +44,8 @@ class Site:
     def pages(self) -> list[str]:
         """Return the paths of all pages."""
         handles = asdict(self.records).values()
-        lists = ["/", "/?q=calibration&status=VERIFIED", "/corrections", "/findings", "/about", "/verification"]
-        more = ["/problems", "/records/FFFFFFFF"]
+        lists = ["/", "/?q=calibration&status=VERIFIED", "/corrections", "/findings", "/conflicts"]
+        more = ["/about", "/verification", "/problems", "/records/FFFFFFFF"]
         of_records = [urls.record_page(handle) for handle in handles]
         return [*lists, *more, *of_records, f"{of_records[3]}/corrections"]
 
