@@ -37,9 +37,8 @@ def raw_line(row: RawRow, more: str = "") -> bytes:
     """Return a raw row as a line; ``more`` is text of further members to stand before the event."""
     position, at, stream, version, topic, state, salt, commitment = row
     leaf = leaf_hash(entry(position, at, stream, version, topic, commitment=commitment))
-    moment = (_EPOCH + timedelta(0, 0, at)).isoformat(timespec="microseconds")
     head = (
-        f'{{"position":{position},"recorded_at":"{moment}Z","stream":{_quoted(stream)},'
+        f'{{"position":{position},"recorded_at":"{_moment(at)}","stream":{_quoted(stream)},'
         f'"version":{version},{_type(topic)},"commitment":"{commitment.hex()}",'
         f'"salt":"{salt.hex()}","leaf_hash":"{leaf.hex()}",{more}"event":'
     )
@@ -52,10 +51,12 @@ def dated_line(row: RawRow) -> bytes:
     That is a day or a moment as it is stored, and null where the event names none.
     """
     mark = _effective(row[4])
-    _before, found, rest = row[5].partition(mark) if mark else (b"", b"", b"")
-    if not found:
+    found = row[5].find(mark) if mark else -1
+    if found < 0:
         return raw_line(row, '"effective":null,')
-    return raw_line(row, f'"effective":"{rest[: rest.index(_QUOTE)].decode()}",')
+    begin = found + len(mark)
+    end = row[5].index(_QUOTE, begin)
+    return raw_line(row, f'"effective":"{row[5][begin:end].decode()}",')
 
 
 @lru_cache
@@ -72,6 +73,15 @@ def _effective(topic: str) -> bytes:
 def leaf_of(row: LogRow) -> bytes:
     """Return the hash of the leaf that a row is in the tree, 32 bytes."""
     return leaf_hash(entry_of(row))
+
+
+def _moment(at: int) -> str:
+    return f"{_second(at // 1_000_000)}.{at % 1_000_000:06}Z"
+
+
+@lru_cache
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(0, seconds)).isoformat()
 
 
 @lru_cache
