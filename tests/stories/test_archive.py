@@ -118,6 +118,7 @@ def test_an_imported_ledger_is_in_use_at_once(source: tuple[Place, Api], tmp_pat
     assert position == len(written(live)["lines"]) + 1
 
 
+@pytest.mark.repo
 def test_the_real_pages_go_there_and_back(tmp_path: Path) -> None:
     pages = sorted(SEEDS.glob("*.txt"))
     if not pages:
