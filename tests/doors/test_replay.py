@@ -63,6 +63,12 @@ def test_a_view_that_is_behind_is_not_taken_for_right(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "Not compared with catalogue: it is at position 0." in ended.stdout
     assert ended.stdout.splitlines()[-1] == "No difference in the others."
+    assert ledger(tmp_path, "replay", "--to", "8", LEDGER_WAIT_S="0.1").returncode == 1
+
+
+def test_before_the_policies_in_force_nothing_is_compared_and_it_says_so(tmp_path: Path) -> None:
+    done(tmp_path, "init")
+    assert done(tmp_path, "replay", "--to", "1").splitlines()[-1] == "Nothing was compared."
 
 
 def test_another_policy_is_told_and_not_adopted(filled: Path) -> None:

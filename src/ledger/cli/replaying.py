@@ -48,7 +48,7 @@ def replay(
 ) -> None:
     """Fold the log anew beside the live views and compare them byte by byte.
 
-    It ends with 1 if they differ, or if a view could not be compared.
+    It ends with 1 if they differ, or if a view is behind or stopped and could not be compared.
 
     What has changed since the end of the fold is not compared, and counted.
     """
@@ -87,8 +87,7 @@ def _compared(opened: Service, upto: int | None, record_id: str | None, *, as_js
         console.say(json.dumps(found.told | {"seconds": seconds}, ensure_ascii=False, indent=2))
     else:
         _tell(found, seconds)
-    if found.different or (upto is None and found.passed_over):
-        # What was not compared was not found to be right.
+    if not found.is_right:
         raise SystemExit(console.Exit.REFUSED)
 
 
@@ -106,7 +105,8 @@ def _tell(found: replaying.Replayed, seconds: float) -> None:
     if found.moved_on:
         console.say(f"Changed since, and not compared: {found.moved_on} records.")
     if not found.different:
-        console.say("No difference." if not found.passed_over else "No difference in the others.")
+        others = "No difference in the others." if found.compared else "Nothing was compared."
+        console.say(others if found.passed_over else "No difference.")
         return
     console.say(f"Differences: {found.different}.")
     columns = ("view", "record", "field", "expected", "found")

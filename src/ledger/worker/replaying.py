@@ -31,6 +31,7 @@ DIFFERENCES_MAX: Final = 1_000
 """How many differences are told; the others are counted."""
 ROWS_AT_ONCE: Final = 500
 """Records whose rows are read from a view at a time."""
+OTHERS_IN_FORCE: Final = "other gates or policies have come into force since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ class Replayed:
         told = {each.name: getattr(self, each.name) for each in fields(self)}
         differences = [asdict(one) for one in self.differences]
         return told | {"compared": dict(self.compared), "differences": differences}
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing differs, and nothing was passed over that could have been compared."""
+        return not self.different and {*self.passed_over.values()} <= {OTHERS_IN_FORCE}
 
     def differs(self, view: str, record: str, name: str, expected: Any, found: Any) -> None:
         """Take note of a difference."""
@@ -159,7 +165,7 @@ class _Replay:
         passed_over = self._found.passed_over
         if self._in_force.version != self._now_in_force.version:
             for name in self._wanted:
-                passed_over[name] = "other gates or policies have come into force since"
+                passed_over[name] = OTHERS_IN_FORCE
             self._wanted = {public_view.NAME: public_view}
             return
         standings = self._views.standings()
