@@ -167,7 +167,7 @@ def _until(
             raise errors.VersionUnknown(message, last=len(rows))
         position = rows[version - 1].position if version else 0
         return sum(row.position <= position for row in log)
-    cut = past.cut(points, name)
+    cut = past.cut(points, name, "version")
     past.not_future({name: cut}, max(recorded, rows[-1].recorded_at))
     if cut is None or (name == "to" and rows[0].recorded_at > cut.end):
         raise past.too_early(errors.NotYetRecorded, cut, "recorded", rows[0].recorded_at)

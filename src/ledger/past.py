@@ -92,8 +92,11 @@ def asked(given: Mapping[str, str]) -> Asked | None:
     )
 
 
-def cut(given: Mapping[str, str], name: str) -> Cut | None:
-    """Return the moment or day that a parameter gives, None without it; refuses any other text."""
+def cut(given: Mapping[str, str], name: str, number: str = "") -> Cut | None:
+    """Return the moment or day that a parameter gives, None without it; refuses any other text.
+
+    ``number`` is what a number would have been, for the sentence of the refusal.
+    """
     text = given.get(name)
     if text is None:
         return None
@@ -104,8 +107,9 @@ def cut(given: Mapping[str, str], name: str) -> Cut | None:
         day = _DAY.validate_python(text)
     except ValidationError as misfit:
         message = (
-            f"{name} is a moment such as 2026-07-02T03:48:27.951721Z, or a day such as "
-            "2026-07-02, which stands for its end in UTC."
+            f"{name} is {f'a {number}, ' if number else ''}a moment such as "
+            "2026-07-02T03:48:27.951721Z, or a day such as 2026-07-02, which stands for its end in "
+            "UTC."
         )
         raise errors.InvalidParameter(message, parameter=name) from misfit
     first, last = (datetime.combine(day, edge, UTC) for edge in (time.min, time.max))
@@ -241,7 +245,7 @@ def position_at(store: Store, given: Mapping[str, str], name: str) -> int:
             message = f"The log ends at position {head}, and has no position {text}."
             raise errors.EventUnknown(message, last=head)
         return int(text)
-    moment = cut(given, name)
+    moment = cut(given, name, "position")
     not_future({name: moment}, latest(store))
     # Recorded times increase with the position, so that the last one in time is soon found.
     low, high = 0, head

@@ -121,6 +121,26 @@ def test_a_command_line_that_does_not_fit_ends_with_2(
     assert ledger(tmp_path, *words).returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("gate", "activate", "gate-9"), "'gate-9' is not one of 'gate-2', 'gate-3'."),
+        (("keys", "create", "--name", "a", "--scope", "all"), "'all' is not one of 'submit',"),
+        (("keys", "create", "--name", "Jane D", "--scope", "submit"), "named by small letters"),
+        (("keys", "revoke", "Jane D", "k", "--reason", "r"), "named by small letters"),
+        (("erase", "6", "--member", "x", "--reason", "r", "--asked-by", "author"), "JSON pointer"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_in_words_for_people(
+    tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    ended = ledger(tmp_path, *words)
+    said = " ".join(re.sub("[│╭╮╰╯─]", " ", ended.stderr).split())
+    assert ended.returncode == 2
+    assert says in said
+    assert not re.search("Value error|should match", said)
+
+
 # ------------------------------------------------------------ init, settings, missing ledgers
 
 
@@ -154,20 +174,22 @@ def test_a_place_that_cannot_hold_a_ledger_is_one_sentence(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"),
+    ("setting", "value", "says"),
     [
-        ("LEDGER_DATABASE_URL", "mysql://somewhere"),
-        ("LEDGER_QUEUE_MAX", "many"),
-        ("LEDGER_WAIT_S", "-1"),
+        ("LEDGER_DATABASE_URL", "mysql://somewhere", "is not of the form sqlite:///path"),
+        ("LEDGER_QUEUE_MAX", "many", "should be a valid integer"),
+        ("LEDGER_WAIT_S", "-1", "should be greater than or equal to 0"),
+        ("LEDGER_PROJECTOR", "none", "should be 'inside' or 'apart'"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_one_sentence_and_ends_with_2(
-    empty: Path, setting: str, value: str
+    empty: Path, setting: str, value: str, says: str
 ) -> None:
     ended = ledger(empty, "keys", "list", **{setting: value})
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert line.startswith(f"ledger: {setting} ")
+    assert says in line
 
 
 # ------------------------------------------------------------ import
@@ -298,6 +320,7 @@ def test_diff_is_a_line_for_each_event_behind_each_change(filled: Path) -> None:
         (["--from", "2", "--to", "1"], "invalid-parameter"),
         (["--to", "2020-01-01"], "not-yet-recorded"),
         (["--to", "2999-01-01"], "moment-in-future"),
+        (["--to", "July"], "invalid-parameter"),
     ],
 )
 def test_points_of_a_diff_that_are_none_are_refused(

@@ -394,5 +394,23 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         verify(url, Options())
 
 
+def test_every_command_writes_a_root_as_the_checkpoint_does(exported: Path, tmp_path: Path) -> None:
+    root = (exported / "log" / "checkpoint").read_text(encoding="utf-8").splitlines()[2]
+    told = done(tmp_path, "verify", str(exported))
+    assert f", root {root}\n" in told
+    told = done(tmp_path, "import", "archive", str(exported))
+    assert f"\nRoot {root}, signed for {given_tampering.ORIGIN}.\n" in told
+    told = done(tmp_path, "export", str(tmp_path / "again"))
+    assert f"\nRoot {root}, signed for {given_tampering.ORIGIN}.\n" in told
+
+
+def test_a_place_that_is_none_is_refused_and_the_way_to_name_one_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match=r"There is no folder .*/nowhere: name the http"):
+        verify(str(tmp_path / "nowhere"), Options())
+    (tmp_path / "ledger.db").touch()
+    with pytest.raises(BadOption, match=rf"name it as sqlite:///{tmp_path}/ledger\.db\."):
+        verify(str(tmp_path / "ledger.db"), Options())
+
+
 def _copy(stand: Stand) -> Path:
     return Path(shutil.copy(stand.state, stand.state.with_suffix(".copy")))

@@ -5,9 +5,10 @@ Each command asks the service and prints what came of it; none decides what the 
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from ledger import __version__
 from ledger.cli import (
@@ -32,8 +33,22 @@ EPILOG: Final = (
     "LEDGER_DATABASE_URL, LEDGER_DATA_DIR, LEDGER_BASE_URL and others."
 )
 
+
+class _Commands(TyperGroup):
+    """All commands; a value that does not fit is refused in words for people."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command of ``ctx``; raises BadParameter without the word of the checker."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as misfit:
+            misfit.message = misfit.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
     name="ledger",
+    cls=_Commands,
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,

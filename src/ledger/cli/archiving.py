@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from ledger import errors, moving
+from ledger.archive.form import Manifest
 from ledger.cli import console, given
+from ledger.transparency.notes import encoded
 from ledger.worker import Poison
 
 
@@ -22,7 +24,7 @@ def export(
     console.say(
         f"Exported {manifest.size} events to {folder}; {report.kept} were there already, "
         f"{report.copied} artifacts were copied.",
-        f"Root {manifest.root}, {_signed(signed=manifest.signed)} for {manifest.origin}.",
+        _root(manifest),
     )
     if report.left:
         why = f": {trouble}" if trouble else "."
@@ -54,7 +56,7 @@ def archive(
         console.say(f"Imported {manifest.size} events into {name}.")
     else:
         console.say(f"The ledger {name} held these {manifest.size} events already.")
-    console.say(f"Root {manifest.root}, {_signed(signed=manifest.signed)} for {manifest.origin}.")
+    console.say(_root(manifest))
     console.say("Lists and searches are made when it is served, or by ledger rebuild.")
     if manifest.signed and vkey is None:
         console.note("The archive's own key was used: give --vkey to know who signed it.")
@@ -62,5 +64,7 @@ def archive(
         console.note(f"missing from the archive: {digest}")
 
 
-def _signed(*, signed: bool) -> str:
-    return "signed" if signed else "not signed"
+def _root(manifest: Manifest) -> str:
+    """Return the root as a checkpoint writes it, in base64; the manifest has it in hexadecimal."""
+    signed = "signed" if manifest.signed else "not signed"
+    return f"Root {encoded(bytes.fromhex(manifest.root))}, {signed} for {manifest.origin}."

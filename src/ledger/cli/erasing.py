@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +11,11 @@ from ledger.cli import console, given
 from ledger.commands import Erase
 from ledger.engine import Request
 from ledger.vocabulary import AskedBy, Line, Pointer, Prose
+
+POINTER_FORM: Final = (
+    "A member is named by its JSON pointer in the body, such as /content/note, 200 characters at "
+    "most."
+)
 
 
 def erase(
@@ -39,7 +44,7 @@ def erase(
 ) -> None:
     """Erase texts from the body of an event; the log says what, when and why for ever."""
     asked = Erase(
-        members=tuple(given.fitting(Pointer, each, "--member") for each in member),
+        members=tuple(given.fitting(Pointer, each, "--member", POINTER_FORM) for each in member),
         reason=given.fitting(Prose, reason, "--reason"),
         asked_by=asked_by,
         legal_basis=given.fitting(Line, legal_basis, "--legal-basis") if legal_basis else None,

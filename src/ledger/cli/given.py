@@ -50,17 +50,20 @@ def wait(work: Coroutine[Any, Any, Answer]) -> Answer:
     return asyncio.run(work)
 
 
-def fitting(shape: Any, value: str, option: str) -> str:
-    """Return an option's value if it fits; the ledger's own types say what fits."""
+def fitting(shape: Any, value: str, option: str, form: str = "") -> str:
+    """Return an option's value if it fits; the ledger's own types say what fits.
+
+    ``form`` says in words what a pattern says to programs.
+    """
     try:
         fitted: str = TypeAdapter(shape).validate_python(value)
     except ValidationError as trouble:
-        raise typer.BadParameter(_misfit(trouble), param_hint=option) from trouble
+        raise typer.BadParameter(form or _misfit(trouble), param_hint=option) from trouble
     return fitted
 
 
 def _misfit(trouble: ValidationError, prefix: str = "") -> str:
     first = trouble.errors(include_url=False)[0]
     name = prefix + "_".join(str(step) for step in first["loc"]).upper()
-    why = first["msg"].removeprefix("Value error, ")
+    why = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{name} {why[:1].lower()}{why[1:]}.".strip()

@@ -20,6 +20,10 @@ from ledger.vocabulary import ActorId, Gate, Line, PolicyVersion, Prose, Scope, 
 from projections import ROLL_CALL
 
 PATIENCE_S: Final = 0.5
+ACTOR_FORM: Final = (
+    "An actor is named by small letters, digits, '.', '_' and '-', 63 at most, and begins with a "
+    "letter or digit."
+)
 
 keys = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
 policy = typer.Typer(help="Say under which policy version records are shown.", no_args_is_help=True)
@@ -59,7 +63,7 @@ def create_key(
     ],
 ) -> None:
     """Issue an API key; it is printed once, as the last line, and can never be shown again."""
-    holder = given.fitting(ActorId, name, "--name")
+    holder = given.fitting(ActorId, name, "--name", ACTOR_FORM)
     if holder == OPERATOR:
         message = f"{OPERATOR} is whoever works at this command line, and holds no key."
         raise typer.BadParameter(message, param_hint="--name")
@@ -96,7 +100,7 @@ def revoke_key(
     reason: given.Reason,
 ) -> None:
     """Revoke an API key; requests that bear it are refused from then on."""
-    holder = given.fitting(ActorId, name, "NAME")
+    holder = given.fitting(ActorId, name, "NAME", ACTOR_FORM)
     why = given.fitting(Line, reason, "--reason")
     with given.opened() as opened:
         given.wait(opened.ledger.revoke_key(holder, key_id, OPERATOR, why))

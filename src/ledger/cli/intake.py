@@ -26,7 +26,9 @@ from projections.findings import Findings
 
 SAMPLES: Final = "samples"
 
-app = typer.Typer(help="Read pages of other publishers into the log.", no_args_is_help=True)
+app = typer.Typer(
+    help="Bring pages, feeds of corrections or a whole archive into the log.", no_args_is_help=True
+)
 
 
 @dataclass(slots=True)

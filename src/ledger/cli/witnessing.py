@@ -87,11 +87,16 @@ def serve(
 def evidence(
     memory: Annotated[Path, typer.Option("--memory", help="The memory of the witness.")],
 ) -> None:
-    """Print each checkpoint that was refused though its log's key had signed it, as JSON lines."""
+    """Print each checkpoint that was refused though its log's key had signed it, as JSON lines.
+
+    It prints no line where there is none, says so on stderr, and ends with 0 either way.
+    """
     try:
         found = kept(memory)
     except BadMemory as bad:
         console.fail(str(bad))
+    if not found:
+        console.note("There is none: no checkpoint that its log had signed was refused.")
     for each in found:
         told = {
             "origin": each.origin,

@@ -133,9 +133,11 @@ def opened(target: str) -> AbstractContextManager[Target]:
         return closing(Remote(target))
     if Path(target).is_dir():
         return nullcontext(Archive(Path(target)))
+    if Path(target).is_file():
+        raise BadOption(f"{target} is a file; if it is a database, name it as sqlite:///{target}.")
     raise BadOption(
-        "A target is an http(s) URL, the folder of an archive, or a database: sqlite:///FILE or "
-        "postgresql://…"
+        f"There is no folder {_shown(target)}: name the http(s) URL of a running ledger, the "
+        "folder of an archive, or a database as sqlite:///FILE or postgresql://…"
     )
 
 
@@ -220,7 +222,7 @@ def _signed(target: Target, raw: bytes, given: _Given, known: _Known, report: Re
         return
     known.checkpoint, known.note = said, raw
     report.signed, report.origin, report.size = True, said.origin, said.size
-    report.root = base64.b64encode(said.root).decode()
+    report.root = _root(said.root)
     report.pinned = given.key is not None
     place = f"size {said.size}"
     try:
@@ -278,18 +280,23 @@ def _compare(mark: Mark, mine: bytes | None, other: bytes | None, known: _Known,
             report.differs(EVENTS, f"positions {rows + 1} to {mark.size}", "", "rows", "none")
     elif mark.whose == KEPT:
         if mark.root not in (mine, other):
-            report.differs("log_checkpoints", place, "root", mine.hex(), mark.root.hex())
+            report.differs("log_checkpoints", place, "root", _root(mine), _root(mark.root))
     elif mark.whose == REMEMBERED:
         if mine != mark.root:
-            wanted = f"{mark.root.hex()}, as was verified before"
-            report.differs(CHECKPOINT, place, "root (fork)", wanted, mine.hex())
+            wanted = f"{_root(mark.root)}, as was verified before"
+            report.differs(CHECKPOINT, place, "root (fork)", wanted, _root(mine))
     else:
         known.rows, known.stored = mine == mark.root, other == mark.root
         if not known.rows:
             span = f"positions 1 to {mark.size}"
-            report.differs(EVENTS, span, "root", mark.root.hex(), mine.hex())
+            report.differs(EVENTS, span, "root", _root(mark.root), _root(mine))
         if not known.stored:
-            report.differs(TILES, f"tree of {place}", "root", mark.root.hex(), other.hex())
+            report.differs(TILES, f"tree of {place}", "root", _root(mark.root), _root(other))
+
+
+def _root(root: bytes) -> str:
+    """Return a root as a checkpoint writes it."""
+    return base64.b64encode(root).decode()
 
 
 def _continued(target: Remote, known: _Known, report: Report) -> None:
