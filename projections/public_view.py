@@ -7,9 +7,8 @@ append and never depends on a clock, a position or another record.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
@@ -63,9 +62,11 @@ STANDINGS: Final = {
 GRAVITY: Final = ("clear", *STANDINGS.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Everything about one record that its public document is made of."""
+class Page(NamedTuple):
+    """Everything about one record that its public document is made of.
+
+    A tuple, because one is made for every event, and tuples are made several times faster.
+    """
 
     record_id: str
     handle: str
@@ -116,48 +117,48 @@ def evolve(page: Page | None, event: Event) -> Page:
 
 def taken_in(page: Page, event: Event, facts: Facts) -> Page:
     """Return the page after an event that leads to these facts, next in line or not."""
-    return replace(_applied(page, event), facts=facts, version=event.originator_version)
+    return page._replace(facts=facts, version=event.originator_version, **_changes(page, event))
 
 
-def _applied(page: Page, event: Event) -> Page:  # noqa: C901, PLR0911 - one return per kind of fact
+def _changes(page: Page, event: Event) -> dict[str, Any]:  # noqa: C901, PLR0911 - one return per kind of fact
+    """Return the members of the page that an event changes, besides facts and version."""
     match event:
         case RecordResubmitted():
-            return replace(
-                page,
-                submission=event.submission,
-                content_digest=event.content_digest,
-                as_stated=False,
-            )
+            return {
+                "submission": event.submission,
+                "content_digest": event.content_digest,
+                "as_stated": False,
+            }
         case ArtifactAttached():
-            return replace(page, artifacts=(*page.artifacts, event))
+            return {"artifacts": (*page.artifacts, event)}
         case ExternalRecordRegistered():
-            return replace(page, registration=event)
+            return {"registration": event}
         case ReviewAssessed():
-            return replace(page, reviewed_since=True)
+            return {"reviewed_since": True}
         case ClaimsCounted():
-            return page
+            return {}
         case GateEvaluated():
-            return replace(page, evaluations=(*page.evaluations, event), as_stated=False)
+            return {"evaluations": (*page.evaluations, event), "as_stated": False}
         case CorrectionIssued():
-            return _corrected(page, event)
+            return {
+                "standing": _standing(page.standing, event.nature),
+                "corrections": (*page.corrections, event),
+            }
         case RecordSuperseded():
-            return replace(page, superseded_by=event.by)
+            return {"superseded_by": event.by}
         case PageImported():
-            return replace(page, source=event, as_stated=event.verdict is not None)
+            return {"source": event, "as_stated": event.verdict is not None}
         case PayloadErased():
-            return replace(page, erasures=(*page.erasures, event))
+            return {"erasures": (*page.erasures, event)}
         case _:
             message = f"a record's stream cannot hold {event.TYPE}"
             raise ValueError(message)
 
 
-def _corrected(page: Page, event: CorrectionIssued) -> Page:
-    standing = page.standing
-    if event.nature in STANDING_NATURES:
-        standing = max(standing, STANDINGS[event.nature], key=GRAVITY.index)
-    elif event.nature is Nature.REINSTATEMENT:
-        standing = "clear"
-    return replace(page, standing=standing, corrections=(*page.corrections, event))
+def _standing(before: str, nature: Nature) -> str:
+    if nature in STANDING_NATURES:
+        return max(before, STANDINGS[nature], key=GRAVITY.index)
+    return "clear" if nature is Nature.REINSTATEMENT else before
 
 
 def folded(events: Iterable[Event]) -> Page:

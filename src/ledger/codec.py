@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable
 from typing import Any, Final, get_args
 
+from pydantic_core import to_json
+
 from ledger.errors import UnreadableEvent
 from ledger.events import AnyEvent, Event
 
@@ -36,10 +38,9 @@ def decode(originator_id: str, originator_version: int, topic: str, body: bytes)
     try:
         kind, body = _lifted(topic, body)
         # The stream id and version are columns: they join the body for one pass of validation.
-        envelope = json.dumps(
-            {"originator_id": originator_id, "originator_version": originator_version}
-        )
-        return kind.model_validate_json(_open(body) + b"," + envelope[1:].encode())
+        named = to_json(originator_id)
+        envelope = b',"originator_id":%b,"originator_version":%d}' % (named, originator_version)
+        return kind.model_validate_json(_open(body) + envelope)
     except (ValueError, KeyError, TypeError) as trouble:
         message = (
             f"Version {originator_version} of {originator_id} ({topic}) cannot be read: {trouble}"
