@@ -74,6 +74,7 @@ class Page:
     previous: str | None = None
 
 
+_BODY: Final = json.JSONEncoder(ensure_ascii=False)
 _FIELDS: Final = tuple(column.name for column in fields(Evaluated))
 _CONFLICTING: Final = (
     "SELECT evidence, max(position) AS latest, count(DISTINCT record_id) AS records "
@@ -129,7 +130,7 @@ class Conflicts:
                 version=event.originator_version,
                 position=position,
             )
-            body = json.dumps({name: getattr(told, name) for name in _FIELDS}, ensure_ascii=False)
+            body = _BODY.encode({name: getattr(told, name) for name in _FIELDS})
             rows.append((position, digest(event.evidence), record.record_id, told.outcome, body))
         return {"evidence": rows}
 

@@ -72,6 +72,7 @@ class Correction:
     superseded_by: str | None = None
 
 
+_BODY: Final = json.JSONEncoder(sort_keys=True)
 _FIELDS: Final = tuple(column.name for column in fields(Correction))
 
 
@@ -238,7 +239,7 @@ def _body(correction: Correction) -> str:
         {"field": change.field, "before": change.before, "after": change.after}
         for change in correction.changes
     ]
-    return json.dumps(kept, sort_keys=True)
+    return _BODY.encode(kept)
 
 
 def _read(body: str) -> Correction:

@@ -45,6 +45,7 @@ class Finding:
     position: int
 
 
+_BODY: Final = json.JSONEncoder(ensure_ascii=False)
 _FIELDS: Final = tuple(column.name for column in fields(Finding))
 
 
@@ -100,7 +101,7 @@ class Findings:
         """Return a row for each contradiction that a rule finds on the record."""
         rows: list[tuple[int, int, str, str, str]] = []
         for found in examined(record):
-            body = json.dumps({name: getattr(found, name) for name in _FIELDS}, ensure_ascii=False)
+            body = _BODY.encode({name: getattr(found, name) for name in _FIELDS})
             rows.append((found.position, -len(rows), found.record_id, found.rule, body))
         return {"finding": rows}
 

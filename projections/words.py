@@ -41,7 +41,7 @@ def words(text: str) -> list[str]:
             if category(sign)[0] == "M":
                 text = text.replace(sign, "")
         found = _WORD.findall(text.casefold())
-    if max(map(len, found), default=0) > WORD_LENGTH_MAX:
+    if len(text) > WORD_LENGTH_MAX and max(map(len, found), default=0) > WORD_LENGTH_MAX:
         return [word[:WORD_LENGTH_MAX] for word in found]
     return found
 

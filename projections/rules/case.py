@@ -39,6 +39,8 @@ class Case:
     """The page that it was imported from."""
     evaluations: tuple[GateEvaluated, ...] = field(init=False)
     """The evaluations that count for the current submission."""
+    deciding: GateEvaluated | None = field(init=False)
+    """The one of them that decided the verdict."""
 
     def __post_init__(self) -> None:
         """Pick out what most rules ask for."""
@@ -47,11 +49,13 @@ class Case:
         counting = {e["evaluation_id"] for e in shown["evaluations"] if e["state"] == "counting"}
         pages = [event for event in events if isinstance(event, PageImported)]
         evaluated = [event for event in events if isinstance(event, GateEvaluated)]
+        evaluations = tuple(e for e in evaluated if e.evaluation_id in counting)
+        decided = shown["verdict"]["evaluation_id"]
+        deciding = next((e for e in evaluations if e.evaluation_id == decided), None)
         object.__setattr__(self, "shown", shown)
         object.__setattr__(self, "source", pages[-1] if pages else None)
-        object.__setattr__(
-            self, "evaluations", tuple(e for e in evaluated if e.evaluation_id in counting)
-        )
+        object.__setattr__(self, "evaluations", evaluations)
+        object.__setattr__(self, "deciding", deciding)
 
     @property
     def version(self) -> int:
@@ -65,17 +69,14 @@ class Case:
 
     def stated(self, *labels: str, section: str = "") -> StatedField | None:
         """Return what the page printed under one of the labels, in that section if one is named."""
+        if self.source is None:
+            return None
         wanted = {_folded(label) for label in labels}
-        for printed in self.source.stated if self.source else ():
+        for printed in self.source.stated:
             here = not section or _folded(section) == _folded(printed.section)
             if here and printed.label is not None and _folded(printed.label) in wanted:
                 return printed
         return None
-
-    def deciding(self) -> GateEvaluated | None:
-        """Return the evaluation that decided the verdict, or None."""
-        wanted = self.shown["verdict"]["evaluation_id"]
-        return next((e for e in self.evaluations if e.evaluation_id == wanted), None)
 
     def roles_attached(self) -> set[str]:
         """Return the roles of the artifacts that are attached by digest."""

@@ -30,7 +30,7 @@ _NUMBER: Final = re.compile(r"\d+")
 
 def level_below_verdict(case: Case) -> Iterator[Found]:
     """The record is verified, but its level is below that of an executed check."""
-    level, by = case.shown["level"], case.deciding()
+    level, by = case.shown["level"], case.deciding
     if case.shown["verdict"]["status"] == "VERIFIED" and level["level"] < Level.SANDBOX_EXECUTED:
         yield Found(
             f"The record is VERIFIED, yet its level is L{level['level']} ({level['label']}), below "
@@ -60,7 +60,7 @@ def level_not_counted(case: Case) -> Iterator[Found]:
 
 def tier_ignores_falsification(case: Case) -> Iterator[Found]:
     """The record is falsified, but its tier is as if it were not."""
-    tier, by = case.shown["tier"], case.deciding()
+    tier, by = case.shown["tier"], case.deciding
     if case.shown["verdict"]["status"] == "FALSIFIED" and tier["tier"] in PROUD_TIERS:
         yield Found(
             f"The record is FALSIFIED, yet its tier is {tier['label']}.",
@@ -108,7 +108,7 @@ def publication_rule_broken(case: Case) -> Iterator[Found]:
 
 def artifact_missing(case: Case) -> Iterator[Found]:
     """A settled verdict is stated without the artifacts that it needs."""
-    by = case.deciding()
+    by = case.deciding
     if by is None or by.basis.kind != "stated":
         return
     attached = case.roles_attached()

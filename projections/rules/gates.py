@@ -65,7 +65,7 @@ def gate_mislabelled(case: Case) -> Iterator[Found]:
     """The gate shown is not the gate that decided."""
     verdict = case.shown["verdict"]
     if verdict["decided_by"] is not None and verdict["decided_by"] != verdict["gate"]:
-        by = case.deciding()
+        by = case.deciding
         yield Found(
             f"The verdict is shown under {verdict['gate']}; it was {verdict['decided_by']} that "
             "decided it.",
@@ -263,7 +263,7 @@ def earlier_submission_falsified(case: Case) -> Iterator[Found]:
 
 def corrected_since_evaluation(case: Case) -> Iterator[Found]:
     """What the record claims was corrected, but its verdict is about what was submitted."""
-    by = case.deciding()
+    by = case.deciding
     if by is None:
         return
     *_, submitted = (
@@ -299,7 +299,7 @@ def corrected_since_evaluation(case: Case) -> Iterator[Found]:
 
 def verdict_undated(case: Case) -> Iterator[Found]:
     """A settled verdict does not say when it was reached."""
-    verdict, by = case.shown["verdict"], case.deciding()
+    verdict, by = case.shown["verdict"], case.deciding
     if by is not None and by.basis.kind == "stated" and by.evaluated_at is None:
         yield Found(
             f"The record is stated to be {verdict['status']}, but not since when.",

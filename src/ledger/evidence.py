@@ -159,8 +159,8 @@ class RedTeamEvidence(Value):
             return self.mean is None
         exponent = self.mean.as_tuple().exponent
         # A mean written as 1E+1 is no coarser than one written as 10.
-        unit = Fraction(10) ** (min(exponent, 0) if isinstance(exponent, int) else 0)
-        return abs(Fraction(self.mean) - exact) <= unit / 2
+        decimals = max(-exponent, 0) if isinstance(exponent, int) else 0
+        return abs(Fraction(self.mean) - exact) <= Fraction(1, 2 * 10**decimals)
 
     @property
     def scores_with_crashes_as_zero(self) -> tuple[Decimal, ...]:

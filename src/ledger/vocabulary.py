@@ -109,7 +109,8 @@ def moment_text(moment: datetime) -> str:
 
 
 def _clean(text: str, controls: re.Pattern[str]) -> str:
-    if (found := controls.search(text)) is not None:
+    # What can be printed whole holds none, and that is told sooner.
+    if not text.isprintable() and (found := controls.search(text)) is not None:
         message = f"contains the control character U+{ord(found[0]):04X}"
         raise ValueError(message)
     # ASCII first: nearly every text shows something there.
