@@ -20,6 +20,7 @@ from ledger.vocabulary import Outcome
 from ledger.worker import Poison, folding
 from projections import ROLL_CALL, public_view
 from projections.catalogue import Catalogue, Query
+from projections.table import Checkpoint
 from view_facts import (
     OTHER,
     PAGE,
@@ -73,6 +74,28 @@ def test_a_new_policy_rebuilds_every_view(scene: Scene) -> None:
     assert shown == {RECORD: "v2", OTHER: "v2"}
     assert [row[:3] for row in scene.documents()] == [row[:3] for row in before]
     assert {scene.views.checkpoint(name).in_force for name in ROLL_CALL} == {2}
+
+
+def test_a_policy_that_is_adopted_in_the_middle_of_a_step_is_not_missed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(scene)
+    scene.projector.catch_up()
+    look = scene.views.checkpoint
+
+    def adopted_meanwhile(name: str) -> Checkpoint:
+        """Adopt a policy when it has been decided that nothing is to be made anew."""
+        monkeypatch.setattr(scene.views, "checkpoint", look)
+        scene.append("ledger", ADOPT)
+        return look(name)
+
+    monkeypatch.setattr(scene.views, "checkpoint", adopted_meanwhile)
+    scene.projector.step()
+    scene.projector.catch_up()
+    shown = scene.dump()
+    for name in ROLL_CALL:
+        scene.projector.rebuild(name)
+    assert scene.dump() == shown
 
 
 def test_rebuilt_documents_are_those_of_the_appends(scene: Scene) -> None:

@@ -243,6 +243,9 @@ class Projector:
         if not rows:
             return
         in_force = self._reader.in_force(rows[-1].position)
+        if before.position and in_force.version != before.in_force:
+            # They have come into force during this step: the next one makes the view anew.
+            return
         reached = Checkpoint(rows[-1].position, in_force.version)
         try:
             if self._touched[0] != (before.position, reached.position):
