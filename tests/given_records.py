@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from given_service import RESULTS, SCRIPT, Api
 from ledger.importing.facts import to_events
+from ledger.importing.feed import parse
+from ledger.importing.feed_facts import take_in
 from ledger.importing.samples import load_samples
 from ledger.vocabulary import new_handle, new_record_id
 
@@ -68,6 +71,26 @@ def import_samples(api: Api) -> list[str]:
         return handles
 
     return asyncio.run(import_all())
+
+
+def told_of(api: Api) -> None:
+    """Take in a feed: of a work that was published and retracted, and of one without a DOI."""
+    first = {"paper": "W1", "title": "A work", "doi": "10.5555/w1"}
+    lines = (
+        first | {"event": "published", "date": "2026-01-05", "recorded_at": "2026-01-06T00:00:00Z"},
+        first | {"event": "retracted", "date": "2026-02-01", "recorded_at": "2026-03-01T00:00:00Z"},
+        {
+            "paper": "W2", "title": "Another", "event": "erratum", "n": "1",
+            "recorded_at": "2026-03-02T00:00:00Z",
+        },
+    )  # fmt: skip
+    feed = parse("\n".join(map(json.dumps, lines)).encode(), "feed.jsonl")
+
+    async def take_all() -> None:
+        for line in feed.lines:
+            await take_in(api.service.ledger, feed, line, "operator")
+
+    asyncio.run(take_all())
 
 
 def submitted(api: Api, **content: Any) -> str:

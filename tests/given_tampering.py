@@ -16,7 +16,7 @@ import httpx
 import psycopg
 
 import given_postgres
-from given_records import stock, submitted
+from given_records import stock, submitted, told_of
 from given_service import Api, served
 from given_terminal import done
 from ledger.service import Service, create
@@ -189,6 +189,7 @@ def stand(folder: Path, kind: str) -> Stand:
     ledger.create()
     with ledger.api() as api:
         stock(api)
+        told_of(api)
         first = submitted(api, title="The first of many", publisher="P")
         asyncio.run(
             api.service.ledger.adopt_policy(PolicyVersion.V2, "stated", "A try.", "operator")

@@ -56,6 +56,18 @@ def test_a_feed_comes_in_once_and_is_answered_by_effective_time(empty: Path) -> 
     assert "[not-yet-recorded]" in refused(empty, "show", "10.5555/w1", *early)
 
 
+def test_after_a_move_the_works_are_known_again(empty: Path, tmp_path_factory: Any) -> None:
+    file = feed(empty, *LINES, {"paper": "W2", "doi": None} | LINES[-1])
+    done(empty, "import", "corrections", file)
+    done(empty, "rebuild")
+    done(empty, "export", str(empty / "archive"))
+    assert "result: verified" in done(empty, "verify", f"sqlite:///{empty / 'ledger.db'}")
+    moved = tmp_path_factory.mktemp("moved")
+    done(moved, "import", "archive", str(empty / "archive"))
+    again = done(moved, "import", "corrections", file).splitlines()
+    assert again[0] == "feed.jsonl: 4 lines, 0 facts appended"
+
+
 def test_a_line_that_is_refused_is_named_and_stops_no_other(empty: Path) -> None:
     other = {
         "paper": "W2",

@@ -33,7 +33,7 @@ from given_archive import (
 )
 from given_histories import histories
 from given_projector import opened
-from given_records import stock
+from given_records import stock, told_of
 from given_service import Api, api
 from ledger import errors
 from ledger.archive.reading import Archive
@@ -53,6 +53,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Ap
     """A served ledger with a little of everything, some of it changed under another policy."""
     with api(tmp_path_factory.mktemp("source")) as client:
         stock(client)
+        told_of(client)
         key = client.issue("leaver", Scope.SUBMIT)
         ledger = client.service.ledger
         adopt = ledger.adopt_policy(

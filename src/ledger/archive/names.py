@@ -15,6 +15,7 @@ from ledger.events import (
     ExternalRecordRegistered,
     PageImported,
     RecordSubmitted,
+    Stated,
 )
 from ledger.store import Artifact, FactRow, Reservation
 from ledger.vocabulary import Visibility
@@ -37,7 +38,12 @@ def reserved(event: Event | None) -> tuple[Reservation, ...]:
     """Return the names that an event takes for its stream."""
     match event:
         case RecordSubmitted():
-            return (Reservation("handle", event.handle, event.originator_id),)
+            handle = Reservation("handle", event.handle, event.originator_id)
+            if not isinstance(event.basis, Stated) or event.correlation_id is None:
+                return (handle,)
+            # A feed finds the record of a work again under the name that its source has for it.
+            work = f"work:{event.correlation_id}"
+            return handle, Reservation("source", work, event.originator_id)
         case ExternalRecordRegistered(value=str() as doi):
             return (Reservation("doi", doi, event.originator_id),)
         case PageImported():

@@ -1,6 +1,8 @@
 """Which facts does a feed of corrections state?  A record for each work, a correction each notice.
 
 Everything is stated, with the digest of the feed and the line; the effective day is the feed's.
+The source's own name of the work ties its facts together: it is their ``correlation_id``, and what
+the record is found by when more is told of the work.
 The recorded time is always the ledger's own: when the source recorded something stands in the note.
 """
 
@@ -104,6 +106,7 @@ def opening(
         originator_version=1,
         actor=actor,
         basis=basis,
+        correlation_id=told.paper,
         handle=handle,
         content=content,
         content_digest=content.digest(),
@@ -117,6 +120,7 @@ def opening(
         originator_version=2,
         actor=actor,
         basis=basis,
+        correlation_id=told.paper,
         value=told.doi,
     )
     return submitted, registered
@@ -136,6 +140,7 @@ def correction(record: ResearchRecord, feed: Feed, line: FeedLine, actor: str) -
         originator_version=record.version + 1,
         actor=actor,
         basis=_basis(feed, line),
+        correlation_id=told.paper,
         correction_id=correction_id,
         correction_type=kind,
         nature=nature,

@@ -48,6 +48,8 @@ class Beside:
 
     def _submitted(self, row: Row, body: dict[str, Any]) -> None:
         self._reserve("handle", body["handle"], row)
+        if body["basis"]["kind"] == "stated" and body["correlation_id"] is not None:
+            self._reserve("source", f"work:{body['correlation_id']}", row)
 
     def _registered(self, row: Row, body: dict[str, Any]) -> None:
         if body["value"] is not None:
