@@ -21,7 +21,7 @@ from ledger.arrivals import Arrivals
 from ledger.events import Event, PayloadErased, RecordSubmitted
 from ledger.in_force import Activation, InForce
 from ledger.keys import Keys
-from ledger.record import ResearchRecord, evolve, project
+from ledger.record import ResearchRecord, evolve
 from ledger.store import (
     Append,
     Artifact,
@@ -165,15 +165,6 @@ class Engine(Application[str]):
         """Return the handle of a record; refuses RecordUnknown."""
         held = self._held.get(record_id) or await self._hold(record_id, None)
         return held.record.handle
-
-    def record_at(self, record_id: str, version: int | None = None) -> ResearchRecord:
-        """Return a record as of a version, replayed by the engine; refuses RecordUnknown."""
-        record: ResearchRecord | None = project(
-            None, cast("Any", self.events.get(record_id, lte=version))
-        )
-        if record is None or (version is not None and record.version != version):
-            raise errors.RecordUnknown
-        return record
 
     # ------------------------------------------------------------ how an append is made
 

@@ -55,7 +55,3 @@ class InForce:
         """Return the policy version for records of a basis (``checked`` or ``stated``)."""
         default = PolicyVersion.V1 if basis == "stated" else PolicyVersion.V2
         return self.policies.get(basis, default)
-
-
-CHANGES_IN_FORCE: Final = frozenset({GateActivated.TYPE, PolicyAdopted.TYPE})
-"""The event types that change what is in force, and so every view."""

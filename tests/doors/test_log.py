@@ -199,6 +199,19 @@ def test_there_is_no_receipt_for_what_never_happened(ledger: Api) -> None:
 def test_the_status_says_how_far_the_log_reaches(ledger: Api) -> None:
     position = submitted(ledger)
     told = ledger.client.get("/v1/log/status").json()
+    assert list(told) == [
+        "origin",
+        "vkey",
+        "position",
+        "size",
+        "published",
+        "merge_delay_s",
+        "witnesses",
+        "trouble",
+        "audit",
+    ]
+    assert list(told["published"]) == ["size", "root", "published_at", "cosigned_by"]
+    assert (told["witnesses"], told["audit"]) == ({}, None)
     assert told["position"] == told["size"] == told["published"]["size"] == position
     assert told["origin"] == "127.0.0.1:8000/log"
     assert told["vkey"] == ledger.client.get("/log/vkey").text.strip()

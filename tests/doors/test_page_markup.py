@@ -13,6 +13,7 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup, Tag
 from starlette.requests import Request
+from starlette.routing import Route
 
 from given_records import HOSTILE, HOSTILE_NOTE, Records, stock
 from given_service import Api, api
@@ -176,6 +177,12 @@ def test_every_link_inside_the_site_leads_somewhere(site: Site) -> None:
             if not WEB.match(target) and target.count("=") <= 1:
                 waiting.append(target)
     assert len(seen) > 50
+
+
+def test_every_page_leads_to_every_page_that_is_no_records_own(site: Site) -> None:
+    paths = {route.path for route in pages.routes() if isinstance(route, Route)}
+    linked = site.soup("hostile").select("header.site a, footer.site a")
+    assert {path for path in paths if "{" not in path} <= {str(each["href"]) for each in linked}
 
 
 # ---------------------------------------------------------------- what a record shows

@@ -188,11 +188,6 @@ def size(size_bytes: int) -> str:
     return f"{kibibytes:.1f} KiB" if kibibytes < KIBIBYTE else f"{kibibytes / KIBIBYTE:.1f} MiB"
 
 
-def prefixed(title: str, standing: str) -> str:
-    """Return the title as it is shown under a standing."""
-    return TITLE_PREFIXES.get(standing, "") + title
-
-
 def link(text: str | None) -> str | None:
     """Return where a text leads if it is a whole web address or DOI, else None.
 
