@@ -152,7 +152,7 @@ def commands(group: Any, name: str = "ledger") -> Iterator[str]:
 
 def test_every_command_is_documented() -> None:
     missing = [
-        c for c in commands(typer.main.get_command(app)) if f"`{c}`" not in page("operating.md")
+        c for c in commands(typer.main.get_command(app)) if f"| `{c}` |" not in page("operating.md")
     ]
     assert not missing
 
