@@ -62,6 +62,8 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
     with witness_in(tmp_path) as server:
         address = server.address
         asked = Witnesses(policy((WITNESS.verifier, address)))
+        held_there = asked.held(LOG.name)
+        assert asked.held("another.example/log") == {}
         gathered = asked.gather(FORK.note(700), FORK.proving(700))
         assert [o.answer for o in gathered.refusals] == [Answer.FORKED]
         assert not gathered.satisfied
@@ -69,6 +71,7 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
         # It shows why, and our own key has signed that.
         reason = gathered.refusals[0].shown
         assert open_checkpoint(reason, LOG.verifier)[0] == TREE.checkpoint(700)
+        assert held_there == {"w0": reason}
         gathered = asked.gather(TREE.note(300), TREE.proving(300))
         assert [(o.answer, o.size) for o in gathered.refusals] == [(Answer.AHEAD, 700)]
         assert gathered.refusals[0].shown == reason
@@ -187,8 +190,15 @@ class Scripted(BaseHTTPRequestHandler):
     pause_s: float
     cut: int | None
 
+    def do_GET(self) -> None:
+        self.asked.append(self.path.encode())
+        self._answer()
+
     def do_POST(self) -> None:
         self.asked.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer()
+
+    def _answer(self) -> None:
         status, body = self.answers[min(len(self.asked), len(self.answers)) - 1]
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -284,6 +294,23 @@ def test_a_witness_that_is_behind_is_asked_again_from_there() -> None:
     assert asked == [TREE.request(0, 300), TREE.request(256, 300), TREE.request(300, 700)]
 
 
+@pytest.mark.parametrize(
+    ("answers", "held"),
+    [
+        ([(503, b""), (200, b"what it holds")], [{}, {"w0": b"what it holds"}, {}]),
+        ([(404, b"no such log\n")], [{}, {}, {}]),
+    ],
+)
+def test_a_witness_is_asked_what_it_holds_until_it_answers(
+    answers: list[tuple[int, bytes]], held: list[dict[str, bytes]]
+) -> None:
+    with scripted(*answers) as (url, asked):
+        witnesses = Witnesses(policy((WITNESS.verifier, url)))
+        assert [witnesses.held(LOG.name) for _ in held] == held
+    place = f"/w/{hashlib.sha256(LOG.name.encode()).hexdigest()}/checkpoint"
+    assert asked == [place.encode()] * len(answers)
+
+
 def test_a_witness_that_never_agrees_is_asked_twice() -> None:
     told = [(409, b"%d\n" % size) for size in (10, 20, 30)]
     with scripted(*told) as (url, asked):
@@ -291,7 +318,7 @@ def test_a_witness_that_never_agrees_is_asked_twice() -> None:
             TREE.note(300), TREE.proving(300)
         )
     assert [o.answer for o in gathered.outcomes] == [Answer.AHEAD]
-    assert len(asked) == 2
+    assert len([body for body in asked if body.startswith(b"old ")]) == 2
 
 
 def test_nobody_waits_longer_than_was_said_for_those_who_dawdle() -> None:

@@ -13,6 +13,7 @@ from given_tree import ORIGIN, another, fill
 from ledger import errors
 from ledger.store import Store
 from ledger.store.tree import Published
+from ledger.transparency.keeper import Keeper
 from ledger.transparency.key_file import KeyFile
 from ledger.transparency.notes import Checkpoint, Note, SigningKey
 from ledger.transparency.publisher import Heard, Publisher
@@ -93,3 +94,47 @@ def test_what_witnesses_were_asked_about_counts_as_seen(
     files.begin_anew()
     assert files.asked() is None
     assert Publisher(store.tree, files).publish() is not None
+
+
+def test_what_witnesses_hold_is_looked_at_before_anything_is_signed(
+    store: Store, files: KeyFile
+) -> None:
+    fill(store, 10)
+    key = files.read()
+    assert key is not None
+    published = Publisher(store.tree, files).publish()
+    assert published is not None
+    longer = bytes(Checkpoint(ORIGIN, 11, bytes(32)).signed(key))
+    answers = [{"w": published.note}, {}, {"w": longer}]
+    looked: list[str] = []
+
+    def look(origin: str) -> dict[str, bytes]:
+        looked.append(origin)
+        return answers[len(looked) - 1]
+
+    publisher = Publisher(store.tree, files, ask=unasked, look=look)
+    # Once at the beginning, though there is nothing to sign, and then before each signature.
+    assert publisher.publish() is None
+    assert publisher.publish() is None
+    assert looked == [ORIGIN]
+    fill(store, 1)
+    with pytest.raises(AssertionError, match="was signed"):
+        publisher.publish()
+    with pytest.raises(errors.LogStopped, match="w shows a checkpoint of 11 events"):
+        publisher.publish()
+    assert looked == [ORIGIN] * 3
+    assert store.tree.published() == published
+    # Whoever meets the database from now on takes no appends.
+    keeper = Keeper(store, Publisher(store.tree, files))
+    keeper.check()
+    assert keeper.standing.code == "log-stopped"
+    with pytest.raises(errors.LogRolledBack, match="another history"):
+        keeper.may_append()
+    files.begin_anew()
+    assert keeper.catch_up() is not None
+
+
+def unasked(_note: Note, _prove: Callable[[int], Sequence[bytes]]) -> Heard:
+    """Be no witness to whom anything is shown."""
+    message = "a checkpoint was signed"
+    raise AssertionError(message)

@@ -14,7 +14,7 @@ from ledger.transparency.keeper import CYCLE_S, Keeper
 from ledger.transparency.key_file import KeyFile
 from ledger.transparency.notes import Note
 from ledger.transparency.policy import BadPolicy, parse_policy
-from ledger.transparency.publisher import Heard, Publisher, ask_nobody
+from ledger.transparency.publisher import Heard, Publisher
 from ledger.transparency.witnessing import Answer, Witnesses
 
 ASK_S_MAX: Final = 2.0
@@ -28,14 +28,12 @@ REST_S: Final = 10.0
 
 def open_log(store: Store, settings: Settings) -> Keeper:
     """Return the keeper of a store's log; refuses WitnessesUnusable.  No key is read yet."""
-    nobody = settings.witness_policy is WitnessPolicy.NONE
-    publisher = Publisher(
-        store.tree,
-        KeyFile(settings.log_key),
-        origin=settings.log_origin,
-        ask=ask_nobody if nobody else Asking(settings.witness_policy, settings.witness_file),
-    )
-    return Keeper(store, publisher, cycle_s=CYCLE_S if nobody else WITNESSED_CYCLE_S)
+    files, origin = KeyFile(settings.log_key), settings.log_origin
+    if settings.witness_policy is WitnessPolicy.NONE:
+        return Keeper(store, Publisher(store.tree, files, origin=origin), cycle_s=CYCLE_S)
+    asking = Asking(settings.witness_policy, settings.witness_file)
+    publisher = Publisher(store.tree, files, origin=origin, ask=asking, look=asking.held)
+    return Keeper(store, publisher, cycle_s=WITNESSED_CYCLE_S)
 
 
 class Asking:
@@ -60,7 +58,7 @@ class Asking:
     def __call__(self, note: Note, prove: Callable[[int], Sequence[bytes]]) -> Heard:
         """Return what the witnesses say of a checkpoint, within ``ASK_S_MAX`` seconds."""
         began = time.monotonic()
-        if not self._required and began < self._rest_until:
+        if self._resting(began):
             return Heard(troubles=self._before.troubles)
         gathered = self._witnesses.gather(note, prove)
         self._before = Heard(
@@ -74,6 +72,24 @@ class Asking:
             shown={o.witness: o.shown for o in gathered.refusals},
             enough=gathered.satisfied or not self._required,
         )
+        self._rest(began)
+        return self._before
+
+    def held(self, origin: str) -> dict[str, bytes]:
+        """Return what witnesses that were not met yet hold of a log, within ``ASK_S_MAX`` seconds.
+
+        Those that did not answer are asked again the next time.
+        """
+        began = time.monotonic()
+        if self._resting(began):
+            return {}
+        held = self._witnesses.held(origin)
+        self._rest(began)
+        return held
+
+    def _resting(self, moment: float) -> bool:
+        return not self._required and moment < self._rest_until
+
+    def _rest(self, began: float) -> None:
         if time.monotonic() - began >= SLOW_S:
             self._rest_until = time.monotonic() + REST_S
-        return self._before

@@ -3,12 +3,13 @@
 The last checkpoint that was published is remembered outside the database.  Before another is signed
 the tree has to contain it, and before it is published whoever else watches is asked.  A database
 that holds less than was published, because an older copy of it was restored, is never signed: to
-sign it would be to contradict oneself for all to see.
+sign it would be to contradict oneself for all to see.  Where the memory was restored with it, the
+witnesses know: what they hold is looked at before anything is signed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,11 @@ class Heard:
 
 Ask = Callable[[Note, Callable[[int], Sequence[bytes]]], Heard]
 """Takes a signed checkpoint and what proves that it continues an earlier size."""
+Look = Callable[[str], Mapping[str, bytes]]
+"""Takes a log's name; returns by witness what it holds of that log, as it came.
+
+A witness that has answered once need not be among those that are returned later.
+"""
 
 
 def ask_nobody(_note: Note, _prove: Callable[[int], Sequence[bytes]]) -> Heard:
@@ -57,11 +63,22 @@ def ask_nobody(_note: Note, _prove: Callable[[int], Sequence[bytes]]) -> Heard:
     return Heard()
 
 
+def look_nowhere(_origin: str) -> Mapping[str, bytes]:
+    """See nothing, which is all there is where no witness was asked for."""
+    return {}
+
+
 class Publisher:
     """Signs and publishes the checkpoints of one tree, in the name of one key."""
 
     def __init__(
-        self, tree: Tree, files: KeyFile, *, origin: str | None = None, ask: Ask = ask_nobody
+        self,
+        tree: Tree,
+        files: KeyFile,
+        *,
+        origin: str | None = None,
+        ask: Ask = ask_nobody,
+        look: Look = look_nowhere,
     ) -> None:
         """Publish what ``tree`` holds with the key in ``files``.
 
@@ -74,6 +91,8 @@ class Publisher:
         self._files = files
         self._origin = origin
         self._ask = ask
+        self._look = look
+        self._looked = False
 
     @property
     def key_path(self) -> Path:
@@ -127,9 +146,11 @@ class Publisher:
                 asked = None
             for each in filter(None, (last, asked)):
                 self._contained(each, head)
-            if head.size == (last.size if last else 0):
-                return None
-            return self._sign(key, head)
+            grown = head.size != (last.size if last else 0)
+            if grown or not self._looked:
+                self._compare(key, self._look(key.name))
+                self._looked = True
+            return self._sign(key, head) if grown else None
 
     def _last(
         self, key: SigningKey, remembered: tuple[Checkpoint, bytes] | None
@@ -164,11 +185,7 @@ class Publisher:
             # Whether or not they cosign it, somebody has then seen what was signed.
             self._files.ask(bytes(note))
         self.heard = heard = self._ask(note, lambda old: self.reader.consistency(old, size))
-        fork = self._contradiction(key)
-        if fork is not None:
-            fork = f"{fork} Nothing more is published; {ANEW}."
-            self._files.stop(fork)
-            raise errors.LogStopped(fork)
+        self._compare(key, heard.shown)
         if heard.refused or not heard.enough:
             told = "; ".join(f"{name}: {why}" for name, why in sorted(heard.troubles.items()))
             raise errors.WitnessesMissing(f"Too few witnesses have cosigned size {size} ({told}).")
@@ -177,12 +194,20 @@ class Publisher:
         self._files.remember(whole)
         return self._keep(checkpoint, whole)
 
-    def _contradiction(self, key: SigningKey) -> str | None:
+    def _compare(self, key: SigningKey, shown: Mapping[str, bytes]) -> None:
+        """Refuse LogStopped, and stop for good, if what witnesses show contradicts the database."""
+        fork = self._contradiction(key, shown)
+        if fork is not None:
+            fork = f"{fork} Nothing more is appended or published; {ANEW}."
+            self._files.stop(fork)
+            raise errors.LogStopped(fork)
+
+    def _contradiction(self, key: SigningKey, held_there: Mapping[str, bytes]) -> str | None:
         """Return how our own signature, in what a witness shows, contradicts the database.
 
         A witness that shows no such thing is not believed so far: it may lie, or be broken.
         """
-        for witness, data in sorted(self.heard.shown.items()):
+        for witness, data in sorted(held_there.items()):
             try:
                 shown, _times = open_checkpoint(data, key.verifier)
             except BadNote:

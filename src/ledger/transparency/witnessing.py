@@ -176,6 +176,7 @@ class Witnesses:
         self._timeout_s = timeout_s
         self._asked = [witness for witness in policy.witnesses if _reachable(witness)]
         self._sizes = {witness.name: 0 for witness in self._asked}
+        self._unmet = list(self._asked)
 
     def gather(self, note: Note, prove: Prove) -> Gathered:
         """Ask every witness at once to cosign a signed checkpoint; raises nothing of theirs.
@@ -201,6 +202,17 @@ class Witnesses:
             tuple(outcomes.values()),
             self.policy.satisfied(fresh),
         )
+
+    def held(self, origin: str) -> dict[str, bytes]:
+        """Return what witnesses have cosigned last of a log, by name; nothing of it is checked.
+
+        Each is asked until it answers once; one that holds nothing, or does not show it, has
+        answered, too.
+        """
+        until = time.monotonic() + self._timeout_s
+        answers = self._shown(self._unmet, origin, until)
+        self._unmet = [witness for witness in self._unmet if answers[witness.name] is None]
+        return {name: shown for name, shown in answers.items() if shown}
 
     def _ask(
         self,
@@ -229,20 +241,25 @@ class Witnesses:
         self, outcomes: dict[str, Outcome], origin: str, until: float
     ) -> dict[str, Outcome]:
         """Return the refusals among some outcomes with the checkpoints that the witnesses hold."""
+        refusing = [w for w in self._asked if outcomes[w.name].answer in REFUSALS]
+        return {
+            name: replace(outcomes[name], shown=shown or b"")
+            for name, shown in self._shown(refusing, origin, until).items()
+        }
+
+    @staticmethod
+    def _shown(witnesses: Iterable[Party], origin: str, until: float) -> dict[str, bytes | None]:
+        """Return the checkpoints that witnesses show, empty without one, None without an answer."""
         path = f"{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
         left_s = max(0.01, until - time.monotonic())
-        exchanges = [
-            _Exchange(witness, path, None, left_s)
-            for witness in self._asked
-            if outcomes[witness.name].answer in REFUSALS
-        ]
-        reasons = {}
+        exchanges = [_Exchange(witness, path, None, left_s) for witness in witnesses]
+        told: dict[str, bytes | None] = {}
         for exchange in exchanges:
             exchange.wait(until)
+            answered = 0 < exchange.status < HTTPStatus.INTERNAL_SERVER_ERROR
             shown = exchange.body if exchange.status == HTTPStatus.OK else b""
-            name = exchange.witness.name
-            reasons[name] = replace(outcomes[name], shown=shown)
-        return reasons
+            told[exchange.witness.name] = shown if answered else None
+        return told
 
 
 def _outcome(exchange: _Exchange, note: Note, checkpoint: Checkpoint, old: int) -> Outcome:
