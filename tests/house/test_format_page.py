@@ -13,6 +13,8 @@ from typing import NamedTuple
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from ledger.transparency.policy import parse_policy
+from ledger.transparency.proofs import Proof
 from ledger.verifier.lines import parsed
 from ledger.verifier.log import commitment, entry
 from ledger.verifier.signatures import COSIGNATURE, ED25519, checkpoint, key, note
@@ -31,6 +33,7 @@ class Page(NamedTuple):
     nodes: str
     note: str
     keys: str
+    receipt: str
     line: str
     erased: str
 
@@ -107,6 +110,18 @@ def test_the_checkpoint_is_signed_as_the_page_says(number: int, kind: int) -> No
         at = int.from_bytes(made[:8], "big")
         told, made = b"cosignature/v1\ntime %d\n%b" % (at, told), made[8:]
     Ed25519PublicKey.from_public_bytes(raw[1:]).verify(made, told)
+
+
+def test_the_receipt_leads_from_the_third_leaf_to_the_root() -> None:
+    head, checkpoint_shown = page().receipt.split("\n\n", 1)
+    first, index, *path = head.split("\n")
+    assert (first, index) == ("c2sp.org/tlog-proof@v1", "index 2")
+    assert checkpoint_shown == page().note
+    (beside,) = map(base64.b64decode, path)
+    root = sha(b"\x01", beside, bytes.fromhex(page().leaf.strip()))
+    assert base64.b64encode(root).decode() == checkpoint_shown.split("\n")[2]
+    policy = parse_policy(f"log {page().keys.split()[0]}\nquorum none\n".encode())
+    Proof.parse(page().receipt.encode()).verify(page().entry.strip().encode(), policy)
 
 
 def test_the_bundle_is_that_of_the_three_entries() -> None:
