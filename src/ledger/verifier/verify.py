@@ -38,7 +38,7 @@ NOT_PINNED: Final = (
     "from somewhere else than the target."
 )
 NO_KEY: Final = (
-    "THE SIGNATURE WAS NOT CHECKED: no --vkey was given, and a database holds no key. The "
+    "THE SIGNATURE WAS NOT CHECKED: no --vkey was given, and the target holds no key. The "
     "checkpoint was taken at its word."
 )
 
