@@ -47,7 +47,7 @@ class Sparing(logging.Filter):
         """Whether to write a record; one that is written says how many were left out."""
         if record.levelno < logging.WARNING:
             return True
-        text = record.getMessage()
+        text = " ".join(record.getMessage().split())
         key = (record.name, _DIGITS.sub("#", text))
         with self._lock:
             now = self._clock()
@@ -58,8 +58,9 @@ class Sparing(logging.Filter):
             if len(self._said) >= REMEMBERED_MAX:
                 self._said.clear()
             self._said[key] = (now, 0)
-        if left_out:
-            record.msg, record.args = f"{text} (and {left_out} more like it)", None
+        # Of several lines, as a database says some things, one is made.
+        more = f" (and {left_out} more like it)" if left_out else ""
+        record.msg, record.args = f"{text}{more}", None
         return True
 
 

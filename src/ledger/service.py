@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from ledger import errors
 from ledger.application import OPERATOR, Ledger
@@ -65,6 +65,8 @@ def _open_store(settings: Settings, observe: Observer | None = None) -> Store:
         observe=observe,
     )
 
+
+Answer = TypeVar("Answer")
 
 FOLDING_MAX: Final = 2
 """Pasts and differences that are folded at once, so that no others wait for threads behind them."""
@@ -130,6 +132,36 @@ class Service:
         """Stop the projector, finish what was acknowledged, and let go of the files."""
         self._opened.close()
 
+    @contextlib.asynccontextmanager
+    async def patience(self) -> AsyncIterator[None]:
+        """Refuse StoreUnavailable to what a server does not answer within LEDGER_TIMEOUT_S.
+
+        A server that keeps its readers waiting holds every thread and connection, and whoever
+        stands behind them would wait many times as long.  An append that is given up waiting for
+        is carried out all the same.  SQLite's readers wait for nobody.
+        """
+        limit_s = None if self.settings.is_sqlite else self.settings.timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except TimeoutError as late:
+            message = f"The database did not answer within {limit_s:g} seconds."
+            raise errors.StoreUnavailable(message) from late
+
+    async def aside(self, act: Callable[..., Answer], *given: Any) -> Answer:
+        """Return what ``act`` gives in a thread of its own; refuses as :meth:`patience` does."""
+        async with self.patience():
+            return await asyncio.to_thread(act, *given)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with self.patience():
+            await self._folding.acquire()
+        try:
+            yield
+        finally:
+            self._folding.release()
+
     async def record(self, address: str) -> dict[str, Any] | None:
         """Return the public view of a record with its place in the log, None for an unknown one."""
         try:
@@ -146,7 +178,7 @@ class Service:
     async def past(self, address: str, question: Asked) -> Seen:
         """Return a record as it was seen or held true in the past; refuses as ``past.seen``."""
         record_id = await self.ledger.resolve(address)
-        async with self._folding:
+        async with self._turn():
             return await asyncio.to_thread(seen, self.store, selection, record_id, question)
 
     async def difference(
@@ -167,7 +199,7 @@ class Service:
             causes_max=causes_max,
             bytes_max=bytes_max,
         )
-        async with self._folding:
+        async with self._turn():
             return await asyncio.to_thread(found)
 
     async def findings_in(self, found: Seen) -> tuple[Finding, ...]:

@@ -354,6 +354,7 @@ def test_a_complaint_is_not_repeated_at_every_request() -> None:
     assert [said("%d appends could not be written", n) for n in range(50)] == [None] * 50
     assert said("%s is stopped", "catalogue") == "catalogue is stopped"
     assert said("%s is stopped", "findings") == "findings is stopped"
+    assert said("in %s\n\tlines\n", "two") == "in two lines"
     assert said("a line", level=logging.INFO) == said("a line", level=logging.INFO) == "a line"
     now[0] = 10.0
     assert (

@@ -22,6 +22,7 @@ from given_stores import one, positions
 from ledger import errors
 from ledger.store import Append, IdempotencyKey, Receipt, adapters, postgres
 from ledger.store.postgres import PostgresStore
+from ledger.store.postgres_patience import Patient
 
 UNKNOWN = "Whether it was written is not known"
 
@@ -162,6 +163,28 @@ def test_what_others_commit_is_heard_also_after_nobody_could_listen(database: Da
             while heard.get(timeout=10) < position:
                 pass
             cut(database)
+
+
+def test_what_cannot_be_listened_to_is_tried_less_and_less_often(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: queue.Queue[str] = queue.Queue()
+    connect = Patient.to
+
+    def connected(conninfo: str, limit_s: float) -> Patient:
+        tried.put(conninfo)
+        return connect(conninfo, limit_s)
+
+    monkeypatch.setattr(Patient, "to", connected)
+    with postgres.open_store(database.app_url) as store:
+        database.server.execute("REVOKE SELECT ON ledger.head FROM ledger_app", database.name)
+        tried.queue.clear()
+        store.subscribe_commits(lambda _position: None)
+        for _attempt in range(4):
+            tried.get(timeout=30)
+    said = [line for line in caplog.messages if line.startswith("Nobody listens")]
+    assert len(said) == 1
+    assert "permission denied" in said[0]
 
 
 def test_a_server_that_hangs_is_given_up_in_time(server: Server) -> None:

@@ -55,6 +55,9 @@ class Listener:
             try:
                 with Patient.to(self._conninfo, self._timeout_s) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
+                    # What was committed while nobody listened.
+                    row = connection.execute("SELECT position FROM ledger.head").fetchone()
+                    self.hear(row[0] if row else 0)
                     if pause > 0.1:  # noqa: PLR2004 - the first pause
                         _log.info("Listening to the database at %s again.", self._place)
                     pause = 0.1
@@ -68,9 +71,6 @@ class Listener:
                 pause = min(2 * pause, PAUSE_S_MAX)
 
     def _listen(self, connection: Connection) -> None:
-        # What was committed while nobody listened.
-        row = connection.execute("SELECT position FROM ledger.head").fetchone()
-        self.hear(row[0] if row else 0)
         while not self._stopping.is_set():
             for notice in connection.notifies(timeout=LOOK_S, stop_after=1):
                 self.hear(int(notice.payload))

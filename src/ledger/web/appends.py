@@ -182,6 +182,9 @@ async def _with_key(
     who = await requests.holder(request, service.ledger)
     try:
         receipt = await act(who)
+    except errors.Unavailable:
+        # It tells nothing that takes a key, and the database is not asked while it is away.
+        raise
     except errors.Refusal:
         await keys.confirmed(who)
         raise
@@ -202,7 +205,8 @@ async def _append(
     key = requests.idempotency(request, who.actor, asked)
     expected = requests.expected_version(request) if place else None
     wanted = Request(who.actor, key, expected, who)
-    return await route.act(service.ledger, place, command, wanted)
+    async with service.patience():
+        return await route.act(service.ledger, place, command, wanted)
 
 
 async def _place(request: HttpRequest, service: Service) -> str:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ledger import errors
-from ledger.web import memento, problems, urls
+from ledger.web import memento, problems, requests, urls
 from ledger.web.links import links, schemas
 from projections.contracts import CONTRACTS, Contract, not_applicable
 
@@ -144,7 +144,7 @@ def answer(contract: Contract, shown: Shown, base_url: str, request: Request) ->
         "Cache-Control": "no-cache",
         "Link": f'{described}, <{named.page}>; rel="alternate"; type="text/html"',
     }
-    if tag in [given.strip() for given in request.headers.get("if-none-match", "").split(",")]:
+    if requests.has(request, tag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(body, media_type=JSON, headers=headers)
 
@@ -166,6 +166,6 @@ async def _schema(base_url: str, request: Request) -> Response:
     body = json.dumps(schema, ensure_ascii=False, indent=2).encode()
     tag = f'"{hashlib.blake2b(body, digest_size=6).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": FOR_EVER}
-    if tag in [given.strip() for given in request.headers.get("if-none-match", "").split(",")]:
+    if requests.has(request, tag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(body, media_type=SCHEMA_JSON, headers=headers)

@@ -143,14 +143,14 @@ class Feed:
             raise diverged(after, head)
         cursors = Cursors(self._service.store, self._service.log.publisher.reader)
         if seen is not None:
-            await asyncio.to_thread(cursors.check, *seen)
+            await self._service.aside(cursors.check, *seen)
         if live:
             if self.streams >= STREAMS_MAX:
                 raise errors.TooManyStreams
             return _Live(self, self._service, cursors, after)
         rows = await self._service.store.raw.log(after, head, limit)
         reached = rows[-1][0] if rows else after
-        cursor = await asyncio.to_thread(cursors.at, reached)
+        cursor = await self._service.aside(cursors.at, reached)
         shape = NDJSON if NDJSON in accepted else JSON
         return _page(rows, cursor, limit, shape, more=reached < head)
 
@@ -256,7 +256,7 @@ class _Live(Response):
             if told == self._after:
                 yield b": nothing new\n\n"
                 continue
-            cursor = await asyncio.to_thread(self._cursors.at, self._after)
+            cursor = await self._service.aside(self._cursors.at, self._after)
             told = self._after
             text = json.dumps(_told(cursor), separators=(",", ":")).encode()
             yield b"event: cursor\ndata: %b\n\n" % text

@@ -6,7 +6,6 @@ under ``/v1`` is for people and programs without such a tool.  All of it is publ
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -141,13 +140,13 @@ class _Log:
 
     async def checkpoint(self, _request: Request) -> Response:
         """Return the latest checkpoint as it was signed."""
-        latest = await asyncio.to_thread(self._published)
+        latest = await self._service.aside(self._published)
         headers = _FOR_NOW | {"ETag": f'"{latest.size}"'}
         return Response(latest.note, headers=headers, media_type=TEXT)
 
     async def vkey(self, _request: Request) -> Response:
         """Return the public key of the log; who checks the log has to know it from elsewhere."""
-        key = await asyncio.to_thread(self._service.log.publisher.key)
+        key = await self._service.aside(self._service.log.publisher.key)
         if key is None:
             raise errors.LogNotSigned
         return Response(f"{key.verifier}\n", headers=_FOR_NOW, media_type=TEXT)
@@ -155,13 +154,13 @@ class _Log:
     async def tile(self, request: Request) -> Response:
         """Return a tile of hashes or a bundle of entries that a published checkpoint needs."""
         requests.query(request, {})
-        data = await asyncio.to_thread(self._tile, request.path_params["place"])
+        data = await self._service.aside(self._tile, request.path_params["place"])
         return Response(data, headers=_FOR_EVER, media_type="application/octet-stream")
 
     async def status(self, request: Request) -> Response:
         """Return how far the signed log reaches, who cosigned it, and what is wrong with it."""
         requests.query(request, {})
-        found = await asyncio.to_thread(status_of, self._service.store, self._service.log)
+        found = await self._service.aside(status_of, self._service.store, self._service.log)
         return _json(found)
 
     async def consistency(self, request: Request) -> Response:
@@ -170,10 +169,10 @@ class _Log:
         if "from" not in given:
             message = "Say from which size on: from is missing."
             raise errors.InvalidParameter(message, parameter="from")
-        latest = await asyncio.to_thread(self._published)
+        latest = await self._service.aside(self._published)
         size = requests.whole(given.get("to", [str(latest.size)])[0], "to", 1, latest.size)
         old = requests.whole(given["from"][0], "from", 1, size)
-        return _json(await asyncio.to_thread(self._consistency, old, size))
+        return _json(await self._service.aside(self._consistency, old, size))
 
     async def receipt(self, request: Request) -> Response:
         """Return the receipt of an event: the proof that a signed checkpoint covers it."""
@@ -184,10 +183,10 @@ class _Log:
         limit_s = wait_s(request) or 0
         covering = await self._service.log.covered(position, limit_s)
         if covering is None:
-            return _json(await asyncio.to_thread(self._pending, position), HTTPStatus.ACCEPTED)
+            return _json(await self._service.aside(self._pending, position), HTTPStatus.ACCEPTED)
         as_json = JSON in request.headers.get("accept", "")
         act = self._receipt_json if as_json else self._receipt_text
-        data = await asyncio.to_thread(act, position, covering)
+        data = await self._service.aside(act, position, covering)
         return Response(data, headers=_FOR_NOW, media_type=JSON if as_json else TEXT)
 
     # ------------------------------------------------------------ in a thread of its own

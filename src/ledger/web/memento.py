@@ -120,8 +120,7 @@ def answer(request: Request, seen: Seen, body: bytes, *links: str) -> Response:
     """Return JSON that says what was, with further links, or 304 when the reader has it."""
     sent = headers(seen, body, request.url.path)
     sent["Link"] = ", ".join((*links, sent["Link"]))
-    held = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
-    if sent["ETag"] in held:
+    if requests.has(request, sent["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=sent)
     return Response(body, media_type="application/json", headers=sent)
 

@@ -75,13 +75,16 @@ class Watch:
         every process would say the same, and appends and the other reads go on.  So does a log
         that can publish nothing more.
         """
-        checks = {
-            "store": await self._checked(self._store),
-            "artifacts": await self._checked(self._artifacts),
-            "views": await self._checked(self._views),
-            "projector": await self._checked(self._projector),
-            "log": await self._checked(self._log),
+        looks = {
+            "store": self._store,
+            "artifacts": self._artifacts,
+            "views": self._views,
+            "projector": self._projector,
+            "log": self._log,
         }
+        # All at once, so that together they take no longer than one may.
+        found_out = await asyncio.gather(*map(self._checked, looks.values()))
+        checks = dict(zip(looks, found_out, strict=True))
         found = {check.state for check in checks.values()}
         state = next(each for each in (NOT_READY, DEGRADED, READY) if each in found)
         told = {name: {"status": check.state, **check.told} for name, check in checks.items()}

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from fastapi import FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -158,8 +157,7 @@ def _page(
     headers |= further or {}
     if links:
         headers["Link"] = ", ".join(filter(None, (*links, headers.get("Link"))))
-    held = request.headers.get("if-none-match", "")
-    if etag.removeprefix("W/") in [tag.strip().removeprefix("W/") for tag in held.split(",")]:
+    if requests.has(request, etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return HTMLResponse(html, headers=headers)
 
@@ -169,10 +167,10 @@ def _service(request: Request) -> Service:
     return service
 
 
-async def _queried(view: Any, query: Any) -> Any:
+async def _queried(request: Request, view: Any, query: Any) -> Any:
     """Ask a view for a page; refuses InvalidParameter for a cursor that it did not give out."""
     try:
-        return await run_in_threadpool(view.page, query)
+        return await _service(request).aside(view.page, query)
     except ValueError as trouble:
         raise errors.InvalidParameter(str(trouble), parameter="cursor") from trouble
 
@@ -210,7 +208,7 @@ async def index(request: Request) -> Response:
         cursor=request.query_params.get("cursor"),
         **filters,
     )
-    found = await _queried(_service(request).catalogue, query)
+    found = await _queried(request, _service(request).catalogue, query)
     shown = index_page.index(query, found)
     return _page(request, render("index.html", page=shown, behind=behind))
 
@@ -226,11 +224,11 @@ async def record(request: Request) -> Response:
     given = record_page.Given(
         document,
         await service.history(document["record_id"]),
-        await run_in_threadpool(service.findings.of, document["record_id"]),
+        await service.aside(service.findings.of, document["record_id"]),
         await service.in_force(),
         await service.record(successor) if successor else None,
         behind,
-        conflicts=await run_in_threadpool(service.conflicts.count, document["record_id"]),
+        conflicts=await service.aside(service.conflicts.count, document["record_id"]),
     )
     page = record_page.build(given)
     return _page(request, render("record.html", page=page), _record_links(page))
@@ -270,7 +268,7 @@ async def record_corrections(request: Request) -> Response:
         return _page(request, html, (), memento.of_page(seen, request.url.path))
     behind = await _behind(request)
     document = await _document(request)
-    history = await run_in_threadpool(_service(request).corrections.of, document["record_id"])
+    history = await service.aside(service.corrections.of, document["record_id"])
     page = corrections_page.record_corrections(document, history)
     return _page(request, render("record_corrections.html", page=page, behind=behind))
 
@@ -287,25 +285,25 @@ async def record_diff(request: Request) -> Response:
 
 async def all_corrections(request: Request) -> Response:
     """The corrections of all records, latest first."""
-    behind = await _behind(request)
-    view = _service(request).corrections
+    service, behind = _service(request), await _behind(request)
+    view = service.corrections
     query = corrections.Query(
         nature=_many(request, "nature"),
         type=_many(request, "type"),
         cursor=request.query_params.get("cursor"),
     )
-    found = await _queried(view, query)
-    page = corrections_page.all_corrections(query, found, await run_in_threadpool(view.counts))
+    found = await _queried(request, view, query)
+    page = corrections_page.all_corrections(query, found, await service.aside(view.counts))
     return _page(request, render("corrections.html", page=page, behind=behind))
 
 
 async def all_findings(request: Request) -> Response:
     """The findings by rule, and those of the rules that were asked for."""
-    behind = await _behind(request)
-    view = _service(request).findings
+    service, behind = _service(request), await _behind(request)
+    view = service.findings
     query = findings.Query(rule=_many(request, "rule"), cursor=request.query_params.get("cursor"))
-    found = await _queried(view, query)
-    page = findings_page.all_findings(query, found, await run_in_threadpool(view.counts))
+    found = await _queried(request, view, query)
+    page = findings_page.all_findings(query, found, await service.aside(view.counts))
     return _page(request, render("findings.html", page=page, behind=behind))
 
 
@@ -315,7 +313,7 @@ async def all_conflicts(request: Request) -> Response:
     of = request.query_params.get("record")
     record_id = None if of is None else await service.ledger.resolve(of)
     query = conflicts.Query(record_id, cursor=request.query_params.get("cursor"))
-    page = conflicts_page.build(await _queried(service.conflicts, query), of)
+    page = conflicts_page.build(await _queried(request, service.conflicts, query), of)
     return _page(request, render("conflicts.html", page=page, behind=behind))
 
 
@@ -328,7 +326,7 @@ async def about(request: Request) -> Response:
 async def verification(request: Request) -> Response:
     """How to check the log: what is signed, the latest checkpoint, the key, and the commands."""
     service = _service(request)
-    status = await run_in_threadpool(status_of, service.store, service.log)
+    status = await service.aside(status_of, service.store, service.log)
     page = verification_page.build(status, service.settings.base_url)
     return _page(request, render("verification.html", page=page))
 

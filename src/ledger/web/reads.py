@@ -5,7 +5,6 @@ Reads are open, answered from stored bytes, and change nothing; cursors are opaq
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
@@ -183,7 +182,7 @@ class _Reads:
             "Cache-Control": NO_CACHE,
             "Link": f'</records/{stored.id}>; rel="alternate"; type="text/html"',
         }
-        if tag in [given.strip() for given in request.headers.get("if-none-match", "").split(",")]:
+        if requests.has(request, tag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(_with_place(stored), media_type=JSON, headers=headers)
 
@@ -294,7 +293,7 @@ class _Reads:
     ) -> Response:
         try:
             # Counting what a common word matches takes a second in a long list: never on the loop.
-            page = await asyncio.to_thread(view.page, query)
+            page = await self.service.aside(view.page, query)
         except ValueError as trouble:
             raise errors.InvalidParameter(str(trouble), parameter="cursor") from trouble
         body: dict[str, Any] = {"items": [*map(told, page.items)], "total": page.total}

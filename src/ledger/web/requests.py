@@ -143,6 +143,13 @@ def expected_version(request: Request) -> int:
     return int(named[1])
 
 
+def has(request: Request, tag: str) -> bool:
+    """Whether If-None-Match names an ETag: by weak comparison, as RFC 9110 (13.1.2) wants it."""
+    given = ",".join(request.headers.getlist("If-None-Match")).split(",")
+    held = {each.strip().removeprefix("W/") for each in given}
+    return "*" in held or tag.removeprefix("W/") in held
+
+
 def announced_digest(request: Request) -> str | None:
     """Return the SHA-256 that Content-Digest (RFC 9530) announces, in our form, or None."""
     given = _only(request, "Content-Digest")
