@@ -20,15 +20,12 @@ from typing import Any, Final, TypeVar
 from ledger import errors
 from ledger.in_force import InForce
 from ledger.store import FactRow, StoredDocument
-from ledger.worker.history import History, Poison
+from ledger.worker.history import TOGETHER, History, Poison
 from projections import ROLL_CALL, public_view
 from projections.table import Rows
 
 CHUNK: Final = 500
 """Records that are folded, handed over and written together."""
-TOGETHER: Final = 32
-"""Records that are folded step by step together: what runs again at once, the processor still has
-at hand, which saves a fifth of its time."""
 ALONE_MAX: Final = 20_000
 """Up to so many events, starting other processes would take longer than folding."""
 
