@@ -22,6 +22,7 @@ from ledger.events import PolicyAdopted
 from ledger.service import Service
 from ledger.settings import Settings
 from ledger.web import create_app, problems
+from projections import ROLL_CALL
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -155,6 +156,11 @@ def test_every_command_is_documented() -> None:
         c for c in commands(typer.main.get_command(app)) if f"| `{c}` |" not in page("operating.md")
     ]
     assert not missing
+
+
+def test_every_view_is_documented() -> None:
+    told = page("operating.md").partition("\n## Rebuild\n")[2].partition("\n## ")[0]
+    assert not [name for name in ROLL_CALL if f"`{name}`" not in told]
 
 
 def test_every_route_of_the_api_is_documented() -> None:
