@@ -62,7 +62,7 @@ def ready(append: Append) -> SealedAppend:
     names += [artifact.digest for artifact in append.artifacts]
     if append.idempotency is not None:
         names += [append.idempotency.actor, append.idempotency.key]
-    if any("\0" in name for name in names):
+    if "\0" in "".join(names):
         # SQLite's JSON ends a text there and PostgreSQL takes none, so names would be confused.
         raise ValueError("a name in an append holds a NUL character")
     return SealedAppend(append, tuple(map(sealed, append.events)))

@@ -85,7 +85,8 @@ class Writer:
         self._observe = observe
         self._patience_s = patience_s
         self._session = session
-        self._queue: queue.Queue[_Wish | None] = queue.Queue(queue_max)
+        self._queue: queue.SimpleQueue[_Wish | None] = queue.SimpleQueue()
+        self._queue_max = queue_max
         self._closing = threading.Lock()
         self._closed = False
         self._woken_at = -1
@@ -105,10 +106,10 @@ class Writer:
         with self._closing:
             if self._closed:
                 raise errors.StoreUnavailable
-            try:
-                self._queue.put_nowait(wish)
-            except queue.Full:
-                raise QueueFull from None
+            # Nothing is queued but under this lock, so the limit holds exactly.
+            if self._queue.qsize() >= self._queue_max:
+                raise QueueFull
+            self._queue.put(wish)
         return wish.future
 
     def close(self) -> None:
