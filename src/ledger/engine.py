@@ -39,8 +39,8 @@ from ledger.store import (
 )
 from ledger.vocabulary import Gate, now
 
-HELD_RECORDS: Final = 2_000
-"""Records kept decoded: enough for those being worked on, few enough for the garbage collector."""
+HELD_RECORDS: Final = 250
+"""Records kept decoded: enough for those being worked on, few enough for the processor's caches."""
 TRIES: Final = 5
 
 
