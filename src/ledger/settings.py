@@ -19,6 +19,7 @@ POSTGRESQL: Final = ("postgresql", "postgres")
 
 # Several hosts stand side by side, each with its port: a.example:5432,b.example:5432,[::1]:5433.
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:@,/\[\]]*)(:[0-9]{1,5})?")
+_ADDRESS: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _SHOWN: Final = frozenset({"dbname", "host", "hostaddr", "port", "target_session_attrs", "user"})
 """Parameters of a URL that may be shown; any other may hold a secret."""
 
@@ -126,6 +127,15 @@ class Settings(BaseSettings):
         sqlite = url.startswith(SQLITE) and len(url) > len(SQLITE)
         if not sqlite and _shown(url) is None:
             message = "is not of the form sqlite:///path or postgresql://user@host/database"
+            raise ValueError(message)
+        return url
+
+    @field_validator("base_url")
+    @classmethod
+    def _an_address_to_link_to(cls, url: str) -> str:
+        # Links and the name of the log begin with it, and that name can never be changed.
+        if not _ADDRESS.fullmatch(url):
+            message = "is not of the form https://ledger.example.org"
             raise ValueError(message)
         return url
 

@@ -177,6 +177,8 @@ def test_a_place_that_cannot_hold_a_ledger_is_one_sentence(tmp_path: Path) -> No
     ("setting", "value", "says"),
     [
         ("LEDGER_DATABASE_URL", "mysql://somewhere", "is not of the form sqlite:///path"),
+        ("LEDGER_BASE_URL", "ledger.example.org", "is not of the form https://ledger.example.org"),
+        ("LEDGER_BASE_URL", "https://", "is not of the form https://ledger.example.org"),
         ("LEDGER_QUEUE_MAX", "many", "should be a valid integer"),
         ("LEDGER_WAIT_S", "-1", "should be greater than or equal to 0"),
         ("LEDGER_PROJECTOR", "none", "should be 'inside' or 'apart'"),
