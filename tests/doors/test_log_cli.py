@@ -191,6 +191,20 @@ def test_after_a_restore_the_ledger_is_read_only_until_a_new_log_begins(
     assert "in the tree: 6" in done(tmp_path, "log", "audit", **place.settings)
     kept = {file.name for file in (tmp_path / "data").iterdir()}
     assert "log.key.published.5" in kept
+    url = place.settings.get("LEDGER_DATABASE_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert "result: verified" in done(tmp_path, "verify", url)
+
+
+def test_the_key_of_another_log_signs_nothing_here(tmp_path: Path, place: Place) -> None:
+    first = published(done(tmp_path, "log", "step", **place.settings))
+    facts(tmp_path, place, "one")
+    wrong = {"LEDGER_LOG_KEY_FILE": str(tmp_path / "other.key")}
+    done(tmp_path, "log", "keygen", "--origin", "other.example/log", **wrong)
+    said = refused(tmp_path, "log", "step", **place.settings, **wrong)
+    assert "is that of other.example/log, and another log has signed the last" in said
+    assert said.endswith("[log-key-unusable]")
+    again = published(done(tmp_path, "log", "step", **place.settings))
+    assert (again.origin, again.size) == (first.origin, first.size + 1)
 
 
 def last_event(place: Place, folder: Path) -> str:

@@ -176,6 +176,21 @@ def test_a_key_of_another_log_signs_nothing(store: Store, files: KeyFile) -> Non
         Publisher(store.tree, files).publish()
 
 
+def test_another_key_signs_nothing_unless_a_fact_says_that_the_log_goes_on_under_it(
+    store: Store, files: KeyFile, tmp_path: Path
+) -> None:
+    fill(store, 2)
+    Publisher(store.tree, files, begun=set[str]().__contains__).publish()
+    fill(store, 1)
+    wrong = KeyFile(tmp_path / "elsewhere" / "log.key")
+    wrong.make("other.example/log")
+    with pytest.raises(errors.LogKeyUnusable, match="another log has signed the last checkpoint"):
+        Publisher(store.tree, wrong, begun={ORIGIN}.__contains__).publish()
+    assert wrong.remembered() is None
+    said = Publisher(store.tree, wrong, begun={"other.example/log"}.__contains__).publish()
+    assert verified(said, wrong).size == 3
+
+
 def refusing(shown: bytes) -> Ask:
     """Return a witness that refuses and shows something for a reason."""
     return lambda _note, _prove: Heard(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from ledger import errors
+from ledger.events import LogBegun
 from ledger.settings import Settings, WitnessPolicy
 from ledger.store import Store
 from ledger.transparency.keeper import CYCLE_S, Keeper
@@ -25,14 +27,26 @@ SLOW_S: Final = 1.0
 REST_S: Final = 10.0
 """For how long slow witnesses are left alone where publishing does not depend on them."""
 
+_LOG: Final = "log"
+"""The stream of the facts that say how the log goes on."""
+
 
 def open_log(store: Store, settings: Settings) -> Keeper:
     """Return the keeper of a store's log; refuses WitnessesUnusable.  No key is read yet."""
     files, origin = KeyFile(settings.log_key), settings.log_origin
+
+    def begun(name: str) -> bool:
+        """Whether a fact of the ledger says that its log goes on under a name."""
+        begins = (r for r in store.rows_of(_LOG) if r.topic.startswith(f"{LogBegun.TYPE}:"))
+        return any(json.loads(row.state)["origin"] == name for row in begins)
+
     if settings.witness_policy is WitnessPolicy.NONE:
-        return Keeper(store, Publisher(store.tree, files, origin=origin), cycle_s=CYCLE_S)
+        publisher = Publisher(store.tree, files, origin=origin, begun=begun)
+        return Keeper(store, publisher, cycle_s=CYCLE_S)
     asking = Asking(settings.witness_policy, settings.witness_file)
-    publisher = Publisher(store.tree, files, origin=origin, ask=asking, look=asking.held)
+    publisher = Publisher(
+        store.tree, files, origin=origin, ask=asking, look=asking.held, begun=begun
+    )
     return Keeper(store, publisher, cycle_s=WITNESSED_CYCLE_S)
 
 

@@ -58,6 +58,10 @@ A witness that has answered once need not be among those that are returned later
 """
 
 
+Begun = Callable[[str], bool]
+"""Takes a log's name; whether a fact says that the log goes on under it."""
+
+
 def ask_nobody(_note: Note, _prove: Callable[[int], Sequence[bytes]]) -> Heard:
     """Hear nothing, which is enough where no witness was asked for."""
     return Heard()
@@ -68,10 +72,15 @@ def look_nowhere(_origin: str) -> Mapping[str, bytes]:
     return {}
 
 
+def begun_anyhow(_origin: str) -> bool:
+    """Take any name for the one under which the log goes on."""
+    return True
+
+
 class Publisher:
     """Signs and publishes the checkpoints of one tree, in the name of one key."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it signs, with what, and whom it asks
         self,
         tree: Tree,
         files: KeyFile,
@@ -79,6 +88,7 @@ class Publisher:
         origin: str | None = None,
         ask: Ask = ask_nobody,
         look: Look = look_nowhere,
+        begun: Begun = begun_anyhow,
     ) -> None:
         """Publish what ``tree`` holds with the key in ``files``.
 
@@ -92,6 +102,7 @@ class Publisher:
         self._origin = origin
         self._ask = ask
         self._look = look
+        self._begun = begun
         self._looked = False
 
     @property
@@ -161,6 +172,12 @@ class Publisher:
         if remembered is None:
             if latest is not None and stored is not None:
                 self._files.remember(latest.note)
+            elif latest is not None and not self._begun(key.name):
+                raise errors.LogKeyUnusable(
+                    f"The key in {self._files.path} is that of {key.name}, and another log has "
+                    f"signed the last checkpoint of this ledger: give it the key of that one, or "
+                    f"else {ANEW}."
+                )
             return stored
         last, note = remembered
         if last.origin != key.name:

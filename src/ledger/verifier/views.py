@@ -24,6 +24,7 @@ from projections.folded import FOLD, Folded, Logged
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LEDGER: Final = "ledger"
+LOG: Final = "log"
 ACTOR: Final = "actor:"
 TOLD_MAX: Final = 10
 """How many members of a document that differs are told."""
@@ -45,7 +46,7 @@ class Standing:
 def records(facts: Iterator[tuple[Any, ...]]) -> Iterator[Facts]:
     """Yield the facts of each record from facts in order of stream and version."""
     for stream, found in groupby(facts, key=itemgetter(0)):
-        if stream != LEDGER and not stream.startswith(ACTOR):
+        if stream not in {LEDGER, LOG} and not stream.startswith(ACTOR):
             yield [(*row[:5], bytes(row[5])) for row in found]
 
 
