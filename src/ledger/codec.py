@@ -10,12 +10,16 @@ import json
 from collections.abc import Callable
 from typing import Any, Final, get_args
 
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from ledger.errors import UnreadableEvent
 from ledger.events import AnyEvent, Event
 
 REGISTRY: Final[dict[str, type[Event]]] = {kind.TYPE: kind for kind in get_args(AnyEvent)}
+
+TOLD_MAX: Final = 3
+"""How many of the things that are wrong with a body are told."""
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -43,9 +47,20 @@ def decode(originator_id: str, originator_version: int, topic: str, body: bytes)
         return kind.model_validate_json(_open(body) + envelope)
     except (ValueError, KeyError, TypeError) as trouble:
         message = (
-            f"Version {originator_version} of {originator_id} ({topic}) cannot be read: {trouble}"
+            f"Version {originator_version} of {originator_id} ({topic}) cannot be read: "
+            f"{_said(trouble)}"
         )
         raise UnreadableEvent(message) from trouble
+
+
+def _said(trouble: Exception) -> str:
+    """Return what is wrong with a body in one line, and nothing of what stands in it."""
+    if not isinstance(trouble, ValidationError):
+        return str(trouble)
+    found = trouble.errors(include_url=False, include_context=False, include_input=False)
+    told = [": ".join((*map(str, (error["loc"][-1:])), error["msg"])) for error in found]
+    more = f" (and {len(told) - TOLD_MAX} more)" if len(told) > TOLD_MAX else ""
+    return "; ".join(told[:TOLD_MAX]) + more
 
 
 def _lifted(topic: str, body: bytes) -> tuple[type[Event], bytes]:

@@ -115,6 +115,23 @@ def test_an_unknown_type_or_a_newer_version_is_not_read(strange: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        BODY[:-1] + b',"note":"private words"}',
+        b'{"private words',
+        b'{"gate":"private words"}',
+        b'{"gate":["private words"],"on":"private words","actor":7,"label":{"a":"private words"}}',
+        b'{,"note":"private words"}',
+    ],
+)
+def test_what_stands_in_a_body_is_not_said(body: bytes) -> None:
+    with pytest.raises(UnreadableEvent) as refused:
+        decode("ledger", 7, "gate.activated:1", body)
+    assert "private" not in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     "corrupt",
     [
         b"",

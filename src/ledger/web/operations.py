@@ -151,14 +151,14 @@ class Watch:
     async def _standings(self, head: int) -> dict[str, Standing]:
         """Return how every view stands while the log ends at ``head``, whoever keeps it up."""
         written = await asyncio.to_thread(self._service.views.standings)
-        here = self._service.projector.status()
         found = {}
-        for name in here:
+        for name in self._service.projector.status():
             view = written.get(name, Written())
             # The current view is written with the appends: its checkpoint is that of a rebuild.
             position = head if name == self._service.view_name else view.checkpoint.position
-            error = view.error or here[name]["error"]
-            found[name] = Standing(position=position, lag=max(0, head - position), error=error)
+            lag = max(0, head - position)
+            # Only what is written: a process that remembers an error may not know of its end.
+            found[name] = Standing(position=position, lag=lag, error=view.error)
         return found
 
     def _state(self, standing: Standing) -> str:

@@ -108,7 +108,8 @@ class Standings:
 
         Where very many wait already, one more is told at once how things stand.
         """
-        if self._settled(names, position) or self._waiting >= WAITING_MAX:
+        # A view that was stopped may have been rebuilt by another process since: that takes a look.
+        if self._there(names, position) or self._waiting >= WAITING_MAX:
             return self._there(names, position)
         self._waiting += 1
         try:
