@@ -29,7 +29,7 @@ __all__ = ["Ledger", "Postgres", "Server", "baseline", "on_postgres", "on_sqlite
 LEDGER = (sys.executable, "-m", "ledger")
 START_S_MAX = 60
 CATCH_UP_S_MAX = 600
-FOLLOWING = ("corrections", "catalogue", "findings")
+FOLLOWING = ("corrections", "catalogue", "findings", "conflicts")
 """The views that are kept by the projector, behind the log."""
 VIEWS_RIGHTS = "GRANT USAGE, CREATE ON SCHEMA ledger_views TO ledger_app"
 
