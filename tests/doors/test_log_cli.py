@@ -102,6 +102,18 @@ def test_without_a_key_only_the_tree_grows(tmp_path: Path, place: Place) -> None
     assert "in the tree: 4" in done(tmp_path, "log", "audit", **place.settings)
 
 
+def test_a_key_that_has_published_is_not_made_again(tmp_path: Path, place: Place) -> None:
+    done(tmp_path, "log", "step", **place.settings)
+    (tmp_path / KEY).unlink()
+    for words in (["step"], ["init"], ["keygen"]):
+        said = refused(tmp_path, "log", *words, **place.settings)
+        assert "4 events were published with it: put it back, or begin anew" in said
+        assert said.endswith("[log-key-unusable]")
+    assert not (tmp_path / KEY).exists()
+    way_out = ("--origin", "b.example/log", "--reason", "The key was lost.")
+    assert "\nb.example/log\n5\n" in done(tmp_path, "log", "init", *way_out, **place.settings)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [(b"", "holds no key of a log"), (b"PRIVATE+KEY+a+00000000+AAAA", "holds no key of a log")],

@@ -75,6 +75,34 @@ def test_a_key_that_comes_later_is_taken(store: Store, tmp_path: Path) -> None:
     assert verified(publisher.publish(), files).size == 3
 
 
+def test_a_key_that_has_published_is_missed(store: Store, files: KeyFile) -> None:
+    fill(store, 3)
+    keeper = Keeper(store, Publisher(store.tree, files))
+    kept = files.path.rename(files.path.with_name("kept"))
+    assert keeper.catch_up() is None
+    kept.rename(files.path)
+    published = keeper.catch_up()
+    fill(store, 1)
+    files.path.rename(kept)
+    for refused in (keeper.catch_up, files.not_lost):
+        with pytest.raises(errors.LogKeyUnusable, match="though 3 events were published with it"):
+            refused()
+    assert store.tree.published() == published
+    # One that was drawn under the same name cannot go on, but nobody's appends wait for that.
+    files.make(ORIGIN)
+    keeper.start()
+    try:
+        while keeper.standing.code != "log-stopped":
+            os.sched_yield()
+        keeper.may_append()
+        kept.replace(files.path)
+        while keeper.standing.trouble is not None:
+            os.sched_yield()
+    finally:
+        keeper.stop()
+    assert verified(store.tree.published(), files).size == 4
+
+
 def test_a_crash_between_memory_and_database_is_mended(
     store: Store, files: KeyFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,9 @@ Origin = Annotated[
 def keygen(origin: Origin = None) -> None:
     """Draw a key for the log, write it into its file, and print its public half."""
     settings = given.settings()
-    key = KeyFile(settings.log_key).make(origin or settings.log_name)
+    files = KeyFile(settings.log_key)
+    files.not_lost()
+    key = files.make(origin or settings.log_name)
     console.note(f"Made the key of the log {key.name}: {settings.log_key}")
     console.say(str(key.verifier))
 
@@ -63,6 +65,7 @@ def init(
     files = KeyFile(settings.log_key)
     if origin is None or reason is None:
         if files.read() is None:
+            files.not_lost()
             files.make(settings.log_name)
         with service.Service(settings) as opened:
             _publish(opened)

@@ -192,8 +192,7 @@ class Keeper:
         rolled_back = self.standing.rolled_back
         if isinstance(refusal, errors.LogRolledBack):
             rolled_back = refusal
-        elif isinstance(refusal, errors.LogStopped):
-            # What stopped it is that the database is not the one that was published.
+        elif isinstance(refusal, errors.LogStopped) and self.publisher.stopped:
             rolled_back = errors.LogRolledBack(sentence)
         elif not isinstance(refusal, errors.Unavailable):
             rolled_back = None

@@ -58,6 +58,16 @@ class KeyFile:
         self._sync_folder()
         return key
 
+    def not_lost(self) -> None:
+        """Refuse LogKeyUnusable where there is no key, though something was published with it."""
+        last = self.remembered()
+        if last is not None and not self.path.exists():
+            raise errors.LogKeyUnusable(
+                f"The key of {last[0].origin} is not at {self.path}, though {last[0].size} events "
+                "were published with it: put it back, or begin anew with ledger log init "
+                "--origin NEW."
+            )
+
     # ------------------------------------------------------------ memory
 
     def remembered(self) -> tuple[Checkpoint, bytes] | None:

@@ -110,6 +110,11 @@ class Publisher:
         """Where the key is."""
         return self._files.path
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the log has stopped for good, because the database is not what was published."""
+        return self._files.stopped() is not None
+
     def key(self) -> SigningKey | None:
         """Return the key, None if there is none; refuses LogKeyUnusable for one of another log."""
         key = self._files.read()
@@ -134,12 +139,14 @@ class Publisher:
     def publish(self) -> Published | None:
         """Publish a checkpoint of what the tree holds; None when there is nothing to publish.
 
-        Also None without a key, and while another process has the turn.  Refuses LogRolledBack,
-        LogStopped, LogKeyUnusable, and WitnessesMissing when the policy is not content.
+        Also None where there never was a key, and while another process has the turn.  Refuses
+        LogRolledBack, LogStopped, LogKeyUnusable, and WitnessesMissing when the policy is not
+        content.
         """
         key = self.key()
         if key is None:
             self.check()
+            self._files.not_lost()
             return None
         with self._files.turn() as mine:
             if not mine:
