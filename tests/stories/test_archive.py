@@ -319,7 +319,8 @@ def test_a_log_that_is_not_the_published_one_is_not_exported(tmp_path: Path) -> 
         stock(client)
         settings = client.service.settings
         exported(settings, tmp_path / "archive")
-    settings.log_key.rename(settings.log_key.with_name("away"))
+    for each in settings.log_key.parent.glob("log.key*"):
+        each.rename(each.with_name(f"away-{each.name}"))
     find = "SELECT salt, payload_commitment FROM events WHERE position = 9"
     put = "UPDATE events SET salt = ?, payload_commitment = ? WHERE position = 9"
     with closing(sqlite3.connect(settings.database_path)) as connection:
