@@ -75,7 +75,7 @@ def main() -> None:
         rounds=asked.rounds or (2 if asked.quick else ROUNDS_MIN),
         seconds=asked.seconds or (2 if asked.quick else 3),
         records=asked.records or (5_000 if asked.quick else 100_000),
-        events=asked.events or (10_000 if asked.quick else 25_000),
+        events=asked.events or (10_000 if asked.quick else 15_000),
         many=asked.many or (100_000 if asked.quick else 1_000_000),
         wanted=frozenset(asked.only),
     )
@@ -102,7 +102,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"Rounds ({ROUNDS_MIN}).")
     parser.add_argument("--seconds", type=float, help="Seconds of each arm in a round (3).")
     parser.add_argument("--records", type=int, help="Records to read from (100,000).")
-    parser.add_argument("--events", type=int, help="Events to project, in rounds (25,000).")
+    parser.add_argument("--events", type=int, help="Events to project, in rounds (15,000).")
     parser.add_argument("--many", type=int, help="Events of the one long rebuild (1,000,000).")
     parser.add_argument(
         "--growth", type=int, nargs="+", metavar="EVENTS", help="Only this: the same at each size."
