@@ -7,11 +7,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from given_pages import load_samples
 from given_service import RESULTS, SCRIPT, Api
 from ledger.importing.facts import to_events
 from ledger.importing.feed import parse
 from ledger.importing.feed_facts import take_in
-from ledger.importing.samples import load_samples
 from ledger.vocabulary import new_handle, new_record_id
 
 HOSTILE = '</title><script>alert("title")</script> “A & B” <b>bold</b>'

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from given_pages import load_samples
 from ledger.codec import encode
 from ledger.content import Content, ReviewerScores
 from ledger.content import Review as ReviewValue
@@ -32,7 +33,6 @@ from ledger.evidence import (
     Tolerance,
 )
 from ledger.importing.facts import to_events
-from ledger.importing.samples import load_samples
 from ledger.in_force import InForce
 from ledger.vocabulary import (
     AttackerRole,

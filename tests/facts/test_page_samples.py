@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from given_pages import load_samples
 from ledger.evidence import RedTeamEvidence, SandboxEvidence
-from ledger.importing.samples import load_samples
 from ledger.vocabulary import Gate, Status
 
 

@@ -1,8 +1,4 @@
-"""Which records come with the program?  Five real ones as pages, for demonstrations and tests.
-
-Their figures, dates and defects are facts; their running texts are retold.  They take the same way
-as any imported page and are never given to a ledger unasked.
-"""
+"""The sample pages that come with the program, read as imported pages are."""
 
 from __future__ import annotations
 
