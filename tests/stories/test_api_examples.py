@@ -1,4 +1,4 @@
-"""The example of the two axes in docs/api.md is what happens, typed into a real shell."""
+"""The examples of docs/api.md are what happens, typed into a real shell."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ API = Path(__file__).parents[2] / "docs" / "api.md"
 pytestmark = [pytest.mark.repo, pytest.mark.slow]
 
 
-def test_the_example_of_the_two_axes_is_what_happens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", ["Erase", "Two axes"])
+def test_the_example_is_what_happens(of: str, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("the example needs curl")
-    section = API.read_text(encoding="utf-8").partition("### Two axes\n")[2].partition("\n## ")[0]
+    section = API.read_text(encoding="utf-8").partition(f"### {of}\n")[2].partition("\n## ")[0]
     told = transcript(section)
     folder = with_command(tmp_path)
     done(folder, "init")
