@@ -26,7 +26,14 @@ from ledger.commands import (
     Supersede,
 )
 from ledger.engine import TRIES, Besides, Engine, Held, Request
-from ledger.events import Event, ExternalRecordRegistered, KeyIssued, KeyRevoked, PayloadErased
+from ledger.events import (
+    Event,
+    ExternalRecordRegistered,
+    KeyIssued,
+    KeyRevoked,
+    LogBegun,
+    PayloadErased,
+)
 from ledger.record import ResearchRecord
 from ledger.store import (
     Append,
@@ -49,7 +56,6 @@ from ledger.vocabulary import (
     now,
 )
 
-LOG_STREAM: Final = governance.LOG_STREAM
 OPERATOR: Final = "operator"
 """The actor of whatever is done at the command line of the ledger's own machine."""
 
@@ -233,7 +239,7 @@ class Ledger(Engine):
 
         ``before`` is the name, size and root of the last checkpoint under the earlier name.
         """
-        stream = await self._events(LOG_STREAM)
+        stream = await self._events(LogBegun.STREAM)
         return await self._govern(
             (governance.begin_log(len(stream), origin, before, reason, actor),)
         )

@@ -387,6 +387,8 @@ class LogBegun(Event):
     """The log is signed under a new name from here on, because it could not go on as it was."""
 
     TYPE: ClassVar[str] = "log.begun"
+    STREAM: ClassVar[str] = "log"
+    """The one stream of these facts, which change nothing that is in force."""
     origin: Line
     follows: Line | None = Field(description="The name under which it was signed before.")
     follows_size: int | None = Field(description="How many events its last checkpoint covered.")

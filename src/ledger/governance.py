@@ -14,8 +14,6 @@ from ledger.in_force import GATE_LABELS, InForce
 from ledger.vocabulary import Gate, PolicyVersion
 
 STREAM: Final = "ledger"
-LOG_STREAM: Final = "log"
-"""The stream of facts about how the log is signed; they change nothing that is in force."""
 GATE_2_LIVE: Final = date(2026, 6, 10)
 """The day on which Gate 2 went live, as the published record pages state it."""
 
@@ -65,7 +63,7 @@ def begin_log(
     """
     name, size, root = before or (None, None, None)
     return LogBegun(
-        originator_id=LOG_STREAM,
+        originator_id=LogBegun.STREAM,
         originator_version=version + 1,
         actor=actor,
         origin=origin,

@@ -27,9 +27,6 @@ SLOW_S: Final = 1.0
 REST_S: Final = 10.0
 """For how long slow witnesses are left alone where publishing does not depend on them."""
 
-_LOG: Final = "log"
-"""The stream of the facts that say how the log goes on."""
-
 
 def open_log(store: Store, settings: Settings) -> Keeper:
     """Return the keeper of a store's log; refuses WitnessesUnusable.  No key is read yet."""
@@ -37,7 +34,8 @@ def open_log(store: Store, settings: Settings) -> Keeper:
 
     def begun(name: str) -> bool:
         """Whether a fact of the ledger says that its log goes on under a name."""
-        begins = (r for r in store.rows_of(_LOG) if r.topic.startswith(f"{LogBegun.TYPE}:"))
+        rows = store.rows_of(LogBegun.STREAM)
+        begins = (row for row in rows if row.topic.startswith(f"{LogBegun.TYPE}:"))
         return any(json.loads(row.state)["origin"] == name for row in begins)
 
     if settings.witness_policy is WitnessPolicy.NONE:

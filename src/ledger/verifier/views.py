@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from ledger.codec import decode
-from ledger.events import PageImported
+from ledger.events import LogBegun, PageImported
 from ledger.in_force import InForce
 from ledger.verifier.beside import API_KEYS, merged
 from ledger.verifier.database import Database
@@ -24,7 +24,6 @@ from projections.folded import FOLD, Folded, Logged
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LEDGER: Final = "ledger"
-LOG: Final = "log"
 ACTOR: Final = "actor:"
 TOLD_MAX: Final = 10
 """How many members of a document that differs are told."""
@@ -46,7 +45,7 @@ class Standing:
 def records(facts: Iterator[tuple[Any, ...]]) -> Iterator[Facts]:
     """Yield the facts of each record from facts in order of stream and version."""
     for stream, found in groupby(facts, key=itemgetter(0)):
-        if stream not in {LEDGER, LOG} and not stream.startswith(ACTOR):
+        if stream not in {LEDGER, LogBegun.STREAM} and not stream.startswith(ACTOR):
             yield [(*row[:5], bytes(row[5])) for row in found]
 
 
