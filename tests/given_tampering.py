@@ -232,6 +232,17 @@ def flipped(raw: bytes, at: int = -20) -> bytes:
     return bytes(changed)
 
 
+def resigned(note: bytes, at: int = -20) -> bytes:
+    """Return a note with one letter of its last signature another letter of base64."""
+    letter = b"B" if note[at] == ord("A") else b"A"
+    return b"".join((note[:at], letter, note[at + 1 :]))
+
+
+def unreadable(note: bytes, at: int = -20) -> bytes:
+    """Return a note whose last signature has a sign that base64 does not know."""
+    return b"".join((note[:at], b"@", note[at + 1 :]))
+
+
 def rows(hand: Hand, table: str, columns: str, order: str) -> Sequence[Any]:
     return hand.run(f"SELECT {columns} FROM {table} ORDER BY {order}")  # noqa: S608
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from given_tampering import Hand, flipped
+from given_tampering import Hand, flipped, resigned, unreadable
 
 MIDDLE: Final = 40
 """An event that is neither among the first nor among the last."""
@@ -250,14 +250,28 @@ def _root(hand: Hand) -> None:
 def _signature(hand: Hand) -> None:
     size = one(hand, "SELECT min(size) FROM {s}log_checkpoints")
     note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
-    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", flipped(note), size)
+    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", resigned(note), size)
+
+
+@change("log_checkpoints", "a signature that cannot be read", "log_checkpoints, size ")
+def _unreadable(hand: Hand) -> None:
+    size = one(hand, "SELECT min(size) FROM {s}log_checkpoints")
+    note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
+    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", unreadable(note), size)
+
+
+@change("log_checkpoints", "a last signature that cannot be read", "checkpoint: ")
+def _unreadable_last(hand: Hand) -> None:
+    size = one(hand, "SELECT max(size) FROM {s}log_checkpoints")
+    note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
+    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", unreadable(note), size)
 
 
 @change("log_checkpoints", "one byte of the last note", "checkpoint, ")
 def _last(hand: Hand) -> None:
     size = one(hand, "SELECT max(size) FROM {s}log_checkpoints")
     note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
-    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", flipped(note), size)
+    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", resigned(note), size)
 
 
 @change("log_checkpoints", "swap two notes", "log_checkpoints, size ")

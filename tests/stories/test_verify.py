@@ -16,7 +16,7 @@ import pytest
 
 import given_tampering
 from given_service import served
-from given_tampering import Stand
+from given_tampering import Stand, resigned, unreadable
 from given_terminal import done, ledger
 from ledger.service import Service
 from ledger.verifier import remote
@@ -174,6 +174,10 @@ def flip(path: Path, at: int = -9) -> None:
     path.write_bytes(raw)
 
 
+def rewritten(path: Path, change: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(change(path.read_bytes()))
+
+
 def first(folder: Path, pattern: str) -> Path:
     return min(path for path in folder.glob(pattern) if path.is_file())
 
@@ -213,9 +217,11 @@ def swapped(folder: Path) -> None:
         (lambda f: (f / "log/tile/0/000").unlink(), "log_tiles, level 0, idx 0, data"),
         (lambda f: flip(f / "log/tile/entries/000", 50), "entries, position 1"),
         (lambda f: (f / "log/tile/entries/000").unlink(), "entries, bundle 0, entries"),
-        (lambda f: flip(f / "log/checkpoint"), "checkpoint, "),
+        (lambda f: rewritten(f / "log/checkpoint", resigned), "checkpoint, "),
+        (lambda f: rewritten(f / "log/checkpoint", unreadable), "checkpoint: "),
         (lambda f: flip(f / "log/checkpoint", 3), "checkpoint, "),
-        (lambda f: flip(f / "log/vkey"), "checkpoint, "),
+        (lambda f: rewritten(f / "log/vkey", resigned), "checkpoint, "),
+        (lambda f: rewritten(f / "log/vkey", unreadable), "checkpoint, "),
         (lambda f: (f / "log/checkpoint").unlink(), "archive, manifest.json, signed"),
         (resized, "archive, manifest.json, size"),
         (lambda f: flip(first(f, "artifacts/sha256/*/*"), 0), "artifacts, sha256:"),
@@ -233,8 +239,10 @@ def swapped(folder: Path) -> None:
         "entry",
         "bundle",
         "signature",
+        "unreadable",
         "origin",
         "vkey",
+        "vkey-unreadable",
         "note",
         "size",
         "artifact",
