@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Final, Literal
@@ -160,26 +159,31 @@ class Ledger(Engine):
         record_id = await self._erasable(position)
 
         async def attempt() -> Receipt:
-            held = await self._hold(record_id, request.expected)
-            rows = [
-                erasure.Row(row.position, row.originator_version, row.topic, row.state)
-                for row in await self.store.stream(record_id)
-            ]
-            if len(rows) != held.record.version:
-                raise errors.StaleVersion(version=len(rows))
+            stream = await self.store.stream(record_id)
+            if request.expected not in (None, len(stream)):
+                raise errors.StaleVersion(version=len(stream))
+            self._latest = max(self._latest, stream[-1].recorded_at)
             asked = self._asked(request)
 
             def decided() -> tuple[PayloadErased, bytes, Held]:
-                fact, body = erasure.erase(held.record, rows, position, command, asked)
-                left = (replace(r, body=body) if r.position == position else r for r in rows)
-                events = (codec.decode(record_id, r.version, r.topic, r.body) for r in left)
-                return fact, body, self._folded(events)
+                rows = [
+                    erasure.Row(row.position, row.originator_version, row.topic, row.state)
+                    for row in stream
+                ]
+                redaction = erasure.redact(rows, position, command)
+                events = (
+                    codec.decode(record_id, row.version, row.topic, row.body)
+                    for row in redaction.rows
+                )
+                held = self._folded(events)
+                fact = erasure.erased(held.record, redaction, command, asked)
+                return fact, redaction.row.body, held
 
             # A record may be long, and all of it is read and folded.
-            fact, body, redacted = await asyncio.to_thread(decided)
+            fact, body, held = await asyncio.to_thread(decided)
             try:
                 besides = Besides(erasure=Erasure(position, body))
-                return await self._write(redacted, (fact,), request, besides)
+                return await self._write(held, (fact,), request, besides)
             except VersionConflict as conflict:
                 self._held.pop(record_id, None)
                 raise errors.StaleVersion from conflict

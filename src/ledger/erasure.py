@@ -36,6 +36,8 @@ ANY: Final = "*"
 """Any item of a list, in a pattern of members."""
 WHOLE_BELOW: Final = 4
 """A text of fewer characters is looked for as a whole: it is part of too many others."""
+ESCAPE: Final = b"\\"
+"""What begins an escape in JSON."""
 
 _CONTENT: Final = (
     "/content/title",
@@ -106,37 +108,52 @@ class Row:
     body: bytes
 
 
-def erase(
-    record: ResearchRecord, rows: Sequence[Row], position: int, command: Erase, asked: Asked
-) -> tuple[PayloadErased, bytes]:
-    """Decide an erasure: the fact, and the body that takes the place of the one at ``position``.
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """All rows of a record as they are left, the one that lost texts, and what it lost."""
 
-    ``rows`` are all events of the record in order.  Refuses NotErasable, NothingToErase and
-    ReasonRepeatsText.
+    rows: tuple[Row, ...]
+    row: Row
+    members: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+def redact(rows: Sequence[Row], position: int, command: Erase) -> Redaction:
+    """Decide what stands at ``position`` without the texts; ``rows`` are all of the record.
+
+    Refuses NotErasable, NothingToErase and ReasonRepeatsText.
     """
     row = next(row for row in rows if row.position == position)
     body: dict[str, Any] = json.loads(row.body)
     members = tuple(dict.fromkeys(command.members))
     _erasable(row, body, members)
-    gone = [_replaced(body, member) for member in members]
+    gone = tuple(_replaced(body, member) for member in members)
     if any(_holds((command.reason, command.legal_basis or ""), text) for text in gone):
         raise errors.ReasonRepeatsText
     redacted = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    after = (replace(each, body=redacted) if each is row else each for each in rows)
-    fact = PayloadErased(
+    row = replace(row, body=redacted)
+    left = tuple(row if each.position == position else each for each in rows)
+    return Redaction(left, row, members, gone)
+
+
+def erased(
+    record: ResearchRecord, redaction: Redaction, command: Erase, asked: Asked
+) -> PayloadErased:
+    """Return the fact that texts were erased; ``record`` is folded with or without them."""
+    row = redaction.row
+    return PayloadErased(
         **envelope(record, asked, command),
-        position=position,
+        position=row.position,
         version=row.version,
         type=row.topic,
-        members=members,
-        redacted_digest=digest(redacted),
+        members=redaction.members,
+        redacted_digest=digest(row.body),
         erased_on=asked.at.date(),
         asked_by=command.asked_by,
         reason=command.reason,
         legal_basis=command.legal_basis,
-        also_at=tuple(holding(after, gone)),
+        also_at=tuple(holding(redaction.rows, redaction.texts)),
     )
-    return fact, redacted
 
 
 def demand_texts(topic: str) -> None:
@@ -160,7 +177,11 @@ def erasable(topic: str, body: Mapping[str, Any]) -> list[str]:
 
 def holding(rows: Iterable[Row], texts: Sequence[str]) -> Iterator[int]:
     """Yield the positions of the rows whose body holds one of the texts, in part of another too."""
+    sought = tuple(text.encode() for text in texts)
     for row in rows:
+        if ESCAPE not in row.body and not any(text in row.body for text in sought):
+            # Without escapes every text stands in a body as it is: most need not be read.
+            continue
         held = tuple(_strings(json.loads(row.body)))
         if any(_holds(held, text) for text in texts):
             yield row.position

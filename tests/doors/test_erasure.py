@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from given_erasures import CONTENT, MARK, TEXTS, erase, pointers, position_of
+from given_erasures import CONTENT, MARK, TEXTS, erase, marked, pointers, position_of
 from given_service import Api, api, served
+from ledger.codec import decode
+from ledger.events import Event
 from ledger.service import Service
 from ledger.vocabulary import Scope
 
@@ -216,6 +218,34 @@ def test_of_many_erasures_at_once_one_is_carried_out(ledger: Api) -> None:
     assert view["erasures"][0]["members"] == [TEXTS[statuses.index(201)]]
     items = ledger.client.get(f"/v1/records/{record}/history").json()["items"]
     assert list(pointers(items[0]["event"], "", "[erased]")) == view["erasures"][0]["members"]
+
+
+def test_a_record_is_read_and_folded_once_to_be_erased_from(
+    ledger: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a record that nobody holds in memory, however long it is."""
+    record = marked(ledger)
+    last = ledger.view(record)["version"]
+    position, etag = position_of(ledger, record, 1), ledger.etag(record)
+    record_id = ledger.view(record)["record_id"]
+    folded: list[int] = []
+
+    def counted(originator_id: str, version: int, topic: str, body: bytes) -> Event:
+        if originator_id == record_id:
+            folded.append(version)
+        return decode(originator_id, version, topic, body)
+
+    with (
+        served(Service(ledger.service.settings)) as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
+        headers = ledger.headers(etag)
+        monkeypatch.setattr("ledger.codec.decode", counted)
+        body = {"members": ["/content/note"], "reason": "R", "asked_by": "author"}
+        url = f"/v1/events/{position}/erase"
+        assert client.post(url, json=body, headers=headers).status_code == 201
+    # Besides, the answer reads the erasure itself.
+    assert folded == [*range(1, last + 1), last + 1]
 
 
 def test_another_process_forgets_what_was_erased(ledger: Api) -> None:
