@@ -130,6 +130,26 @@ def test_for_one_size_there_is_one_root(store: Store) -> None:
     assert latest.size == 5
 
 
+def test_cosignatures_are_added_to_a_checkpoint_and_nothing_else_is(store: Store) -> None:
+    tree = filled(store, 3).tree
+    assert tree.step(0, head(3), [])
+    first = published(3)
+    tree.publish(first)
+    line = "— w abcd\n".encode()
+    assert tree.cosign(3, first.note, first.note + line)
+    assert tree.published() == replace(first, note=first.note + line)
+    # Somebody else was first, or there is no such checkpoint.
+    assert not tree.cosign(3, first.note, first.note + line * 2)
+    assert not tree.cosign(2, first.note, first.note + line)
+    now_there = first.note + line
+    assert tree.cosign(3, now_there, now_there + line)
+    whole = now_there + line
+    for other in (b"x" + whole, whole[:-1], whole, whole + b"x\n", whole + line + b"\n" + line):
+        with pytest.raises(Exception, match="cosignatures alone are added"):
+            tree.cosign(3, whole, other)
+    assert tree.published() == replace(first, note=whole)
+
+
 def test_no_checkpoint_is_larger_than_the_tree(store: Store) -> None:
     tree = filled(store, 5).tree
     assert tree.step(0, head(4), [])

@@ -75,6 +75,14 @@ class PostgresTree:
             if there is None or (there.size, there.root) != (checkpoint.size, checkpoint.root):
                 raise OtherRoot(checkpoint.size)
 
+    def cosign(self, size: int, before: bytes, note: bytes) -> bool:
+        """Put a note with more cosignatures in the place of the checkpoint's that was read."""
+        done: bool = self._ask(
+            b"SELECT ledger.cosign_checkpoint(%b::bigint, %b::bytea, %b::bytea)",
+            (size, before, note),
+        )[0][0]
+        return done
+
     def checkpoints(self, page: int = 1_000) -> Iterator[Published]:
         """Yield every checkpoint in order of size."""
         after = 0

@@ -92,6 +92,17 @@ class SQLiteTree:
         elif there[0] != checkpoint.root:
             raise OtherRoot(checkpoint.size)
 
+    def cosign(self, size: int, before: bytes, note: bytes) -> bool:
+        """Put a note with more cosignatures in the place of the checkpoint's that was read."""
+        done: bool = self._writer.submit(partial(self._cosign, size, before, note)).result()
+        return done
+
+    def _cosign(self, size: int, before: bytes, note: bytes) -> bool:
+        changed = self._session.connection.execute(
+            "UPDATE log_checkpoints SET note = ? WHERE size = ? AND note = ?", (note, size, before)
+        )
+        return changed.rowcount == 1
+
     def checkpoints(self, page: int = 1_000) -> Iterator[Published]:
         """Yield every checkpoint in order of size."""
         after = 0

@@ -76,6 +76,12 @@ class Tree(Protocol):
         Raises OtherRoot if there is one of that size with another root.
         """
 
+    def cosign(self, size: int, before: bytes, note: bytes) -> bool:
+        """Put a note with more cosignatures in the place of the checkpoint's that was read.
+
+        False if it is another note by now.  The database refuses what does more than add lines.
+        """
+
     def checkpoints(self, page: int = 1_000) -> Iterator[Published]:
         """Yield every checkpoint in order of size."""
 

@@ -28,6 +28,10 @@ POLL_S: Final = 1.0
 FULL_S: Final = 0.05
 STEP_SHARED: Final = 500
 """Events in one step where requests are answered by the same process."""
+AGAIN_S: Final = 10.0
+AGAIN_S_MAX: Final = 320.0
+"""How soon witnesses that were away are asked again, and how seldom at last, while nothing new is
+published."""
 LOOK_S: Final = 0.02
 """How long who waits for a checkpoint waits between two looks."""
 
@@ -49,7 +53,14 @@ class Standing:
 class Keeper:
     """Steps the tree of a store and publishes its checkpoints, in a thread of its own."""
 
-    def __init__(self, store: Store, publisher: Publisher, *, cycle_s: float = CYCLE_S) -> None:
+    def __init__(
+        self,
+        store: Store,
+        publisher: Publisher,
+        *,
+        cycle_s: float = CYCLE_S,
+        again_s: float = AGAIN_S,
+    ) -> None:
         """Do nothing before :meth:`check`, :meth:`start` or :meth:`catch_up`."""
         self.published: Callable[[Published], None] = lambda _published: None
         """Told of each checkpoint that this process publishes."""
@@ -59,8 +70,9 @@ class Keeper:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._cycle_s = cycle_s
+        self._again_s = again_s
         self._yielding = 0.0
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     # ------------------------------------------------------------ what others ask
 
@@ -98,16 +110,16 @@ class Keeper:
         self._yielding = yielding
         if working:
             self._store.subscribe_commits(lambda _position: self._wake.set())
-        work = self._work if working else self._watch
-        self._thread = threading.Thread(target=work, name="log", daemon=True)
-        self._thread.start()
+        for work in (self._work, self._ask_again) if working else (self._watch,):
+            self._threads.append(threading.Thread(target=work, name="log", daemon=True))
+            self._threads[-1].start()
 
     def stop(self) -> None:
-        """Finish the step at hand and end the thread."""
+        """Finish the step at hand and end the threads."""
         self._stopping.set()
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def catch_up(self) -> Published | None:
         """Bring the tree to the end of the log and publish it, in the calling thread.
@@ -121,7 +133,8 @@ class Keeper:
                     break
             except Overtaken:
                 continue
-        self.publisher.publish()
+        if self.publisher.publish() is None:
+            self.publisher.cosign()
         return self._store.tree.published()
 
     def _watch(self) -> None:
@@ -143,6 +156,26 @@ class Keeper:
             else:
                 self._wake.wait(POLL_S)
             self._stopping.wait(max(0.0, began + self._cycle_s - time.monotonic()))
+
+    def _ask_again(self) -> None:
+        """Ask for missing cosignatures of a checkpoint that has stood for a while, ever less often.
+
+        In a thread of its own, so that a witness that dawdles holds up no checkpoint.
+        """
+        pause, seen = self._again_s, 0
+        while not self._stopping.wait(pause):
+            try:
+                latest = self._store.tree.published()
+                size = latest.size if latest else 0
+                missing = size == seen and self.publisher.cosign()
+            except (errors.Refusal, QueueFull):
+                # The other thread meets the same, and says it.
+                missing, size = True, seen
+            except Exception:  # noqa: BLE001 - the thread outlives whatever it is
+                _log.exception("The witnesses could not be asked again; it is tried later.")
+                missing, size = True, seen
+            pause = min(2 * pause, AGAIN_S_MAX) if missing else self._again_s
+            seen = size
 
     def _cycle(self) -> float:
         """Take in what there is and publish it; returns for how long to leave it alone."""

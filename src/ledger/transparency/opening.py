@@ -41,9 +41,9 @@ def open_log(store: Store, settings: Settings) -> Keeper:
     if settings.witness_policy is WitnessPolicy.NONE:
         publisher = Publisher(store.tree, files, origin=origin, begun=begun)
         return Keeper(store, publisher, cycle_s=CYCLE_S)
-    asking = Asking(settings.witness_policy, settings.witness_file)
+    asking, again = (Asking(settings.witness_policy, settings.witness_file) for _ in range(2))
     publisher = Publisher(
-        store.tree, files, origin=origin, ask=asking, look=asking.held, begun=begun
+        store.tree, files, origin=origin, ask=asking, again=again, look=asking.held, begun=begun
     )
     return Keeper(store, publisher, cycle_s=WITNESSED_CYCLE_S)
 

@@ -87,12 +87,14 @@ class Publisher:
         *,
         origin: str | None = None,
         ask: Ask = ask_nobody,
+        again: Ask = ask_nobody,
         look: Look = look_nowhere,
         begun: Begun = begun_anyhow,
     ) -> None:
         """Publish what ``tree`` holds with the key in ``files``.
 
-        ``origin`` is the name that the key has to have, if it matters.
+        ``origin`` is the name that the key has to have, if it matters.  ``again`` asks those that
+        have not cosigned, maybe in another thread than ``ask``.
         """
         self.reader = TreeReader(tree)
         self.heard = Heard()
@@ -101,6 +103,7 @@ class Publisher:
         self._files = files
         self._origin = origin
         self._ask = ask
+        self._again = again
         self._look = look
         self._begun = begun
         self._looked = False
@@ -169,6 +172,27 @@ class Publisher:
                 self._compare(key, self._look(key.name))
                 self._looked = True
             return self._sign(key, head) if grown else None
+
+    def cosign(self) -> bool:
+        """Ask for the cosignatures that the last checkpoint lacks; whether any is missing still.
+
+        May run while another thread or process publishes, and holds nobody up.  Refuses LogStopped,
+        LogKeyUnusable.
+        """
+        key, latest = self.key(), self._tree.published()
+        if self._again is ask_nobody or key is None:
+            return False
+        if latest is None or _of(latest, key) is None:
+            return False
+        note = parse_note(latest.note)
+        heard = self._again(note, lambda old: self.reader.consistency(old, latest.size))
+        self._compare(key, heard.shown)
+        if heard.cosignatures:
+            # Not kept beside the key: who has only what lies there asks once more.
+            whole = bytes(Note(note.text, (*note.signatures, *heard.cosignatures)))
+            self._tree.cosign(latest.size, latest.note, whole)
+        self.heard = heard
+        return bool(heard.troubles)
 
     def _last(
         self, key: SigningKey, remembered: tuple[Checkpoint, bytes] | None

@@ -181,26 +181,31 @@ class Witnesses:
     def gather(self, note: Note, prove: Prove) -> Gathered:
         """Ask every witness at once to cosign a signed checkpoint; raises nothing of theirs.
 
-        ``prove`` is called in this thread.
+        Those whose cosignature the note bears are not asked.  ``prove`` is called in this thread.
         """
         checkpoint = Checkpoint.parse(note.text)
         until = time.monotonic() + self._timeout_s
-        outcomes = self._ask(self._asked, note, checkpoint, prove, until)
+        there = {(signature.name, signature.key_id) for signature in note.signatures}
+        missing = [w for w in self._asked if (w.key.name, w.key.key_id) not in there]
+        outcomes = self._ask(missing, note, checkpoint, prove, until)
         stale = [
             witness
-            for witness, outcome in zip(self._asked, outcomes.values(), strict=True)
+            for witness, outcome in zip(missing, outcomes.values(), strict=True)
             if outcome.answer is Answer.AHEAD
             and outcome.size is not None
             and outcome.size <= checkpoint.size
         ]
         # These only told us which size they have; asked from there, they give their real answer.
         outcomes |= self._ask(stale, note, checkpoint, prove, until)
-        outcomes |= self._reasons(outcomes, checkpoint.origin, until)
+        refusing = [w for w in missing if outcomes[w.name].answer in REFUSALS]
+        for name, shown in self._shown(refusing, checkpoint.origin, until).items():
+            outcomes[name] = replace(outcomes[name], shown=shown or b"")
         fresh = {o.witness: o.cosignature for o in outcomes.values() if o.cosignature}
+        have = {*fresh, *(w.name for w in self._asked if w not in missing)}
         return Gathered(
             Note(note.text, (*note.signatures, *fresh.values())),
             tuple(outcomes.values()),
-            self.policy.satisfied(fresh),
+            self.policy.satisfied(have),
         )
 
     def held(self, origin: str) -> dict[str, bytes]:
@@ -236,16 +241,6 @@ class Witnesses:
                 self._sizes[outcome.witness] = outcome.size
             outcomes[outcome.witness] = outcome
         return outcomes
-
-    def _reasons(
-        self, outcomes: dict[str, Outcome], origin: str, until: float
-    ) -> dict[str, Outcome]:
-        """Return the refusals among some outcomes with the checkpoints that the witnesses hold."""
-        refusing = [w for w in self._asked if outcomes[w.name].answer in REFUSALS]
-        return {
-            name: replace(outcomes[name], shown=shown or b"")
-            for name, shown in self._shown(refusing, origin, until).items()
-        }
 
     @staticmethod
     def _shown(witnesses: Iterable[Party], origin: str, until: float) -> dict[str, bytes | None]:
