@@ -210,10 +210,15 @@ class Service:
         """Return the corrections on a record as it was, in the order of the log."""
         return await asyncio.to_thread(lambda: tuple(corrections_of(_folded(found))))
 
-    async def history(self, record_id: str) -> list[dict[str, Any]]:
-        """Return a record's events in order, each with its place, both times and its leaf."""
-        rows = await self.store.raw.stream(record_id, 0, VERSIONS_MAX)
-        return [json.loads(dated_line(row)) for row in rows]
+    async def history(
+        self, record_id: str, after: int = 0, upto: int = VERSIONS_MAX
+    ) -> list[dict[str, Any]]:
+        """Return a record's events in order, each with its place, both times and its leaf.
+
+        Those after a version, up to another, if such are named.
+        """
+        rows = await self.store.raw.stream(record_id, after, upto - after) if upto > after else []
+        return await asyncio.to_thread(lambda: [json.loads(dated_line(row)) for row in rows])
 
     def begin_log(self, origin: str, reason: str) -> SigningKey:
         """Sign the log under a new name from now on; the first event under it names the old one.

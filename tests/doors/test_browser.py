@@ -47,7 +47,13 @@ class Site:
         lists = ["/", "/?q=calibration&status=VERIFIED", "/corrections", "/findings", "/conflicts"]
         more = ["/about", "/verification", "/problems", "/records/FFFFFFFF"]
         of_records = [urls.record_page(handle) for handle in handles]
-        return [*lists, *more, *of_records, f"{of_records[3]}/corrections"]
+        return [
+            *lists,
+            *more,
+            *of_records,
+            f"{of_records[3]}/corrections",
+            f"{of_records[3]}/history",
+        ]
 
 
 def chromium() -> str:

@@ -73,7 +73,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(client, records)
 
 
-DIFFS = ("hostile/diff", "imported/diff", "superseded/diff?from=1", "hostile/diff?from=1&to=1")
+DIFFS = (
+    "hostile/history",
+    "imported/history",
+    "hostile/diff",
+    "imported/diff",
+    "superseded/diff?from=1",
+    "hostile/diff?from=1&to=1",
+)
 every_page = pytest.mark.parametrize(
     "name", [*LISTS, *RECORDS, *DIFFS, "/records/FFFFFFFF", "/?q=%00"]
 )

@@ -393,6 +393,9 @@ def test_an_event_without_words_or_body_is_still_listed() -> None:
                 "schema_version": 1,
                 "event": {},
             }
-        ]
+        ],
+        "SRCH:B0E046B6",
+        3,
+        {},
     )
     assert (entry.label, entry.actor) == ("Record.sung about", "not known")

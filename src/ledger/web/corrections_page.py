@@ -1,6 +1,6 @@
 """What do the pages of corrections show?  Each correction whole, for one record and for all.
 
-Pure; corrections are additive, so nothing is merged and nothing is left out.
+Pure; corrections are additive, so nothing is merged; a long history is shown part by part.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.web import urls, wording
+from ledger.web import part, urls, wording
 from ledger.web.choice import Choice, Paging, paging, toggled
 from ledger.web.fact import Fact, at_moment, on_day
 from ledger.web.past_banner import Past
@@ -64,6 +64,7 @@ class RecordCorrectionsPage:
     record_href: str
     json_href: str
     summary: tuple[Fact, ...]
+    part: part.Part
     cards: tuple[CorrectionCard, ...]
     banners: tuple[Banner, ...] = ()
 
@@ -101,11 +102,21 @@ def record_corrections(
     document: Mapping[str, Any],
     history: Sequence[corrections.Correction],
     past: Past | None = None,
+    before: int | None = None,
 ) -> RecordCorrectionsPage:
-    """Return the page of one record's corrections, now or as they were."""
+    """Return the page of one record's corrections, now or as they were: the newest of very many.
+
+    ``before`` is a version: those before it, and again the newest of them, are shown.
+    """
     told = document["corrections"]
     here = past.here if past else str
     now_href = urls.record_corrections_page(document["handle"])
+    asked = past.parameters if past else {}
+
+    def at(version: int | None) -> str:
+        return urls.with_query(now_href, {**asked, "before": version})
+
+    shown = part.part([each.version for each in history], before, "item", at)
     return RecordCorrectionsPage(
         handle=document["handle"],
         title=document["title"],
@@ -117,7 +128,8 @@ def record_corrections(
             Fact("Corrections", f"{told['count']:,}"),
             Fact("Standing", wording.said(wording.STANDINGS, told["standing"])),
         ),
-        cards=tuple(correction_card(each) for each in history),
+        part=shown,
+        cards=tuple(correction_card(each) for each in history[shown.start : shown.stop]),
         banners=(past_banner(past, now_href),) if past else (),
     )
 

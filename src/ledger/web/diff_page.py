@@ -12,7 +12,7 @@ from typing import Any
 
 from ledger.differing import Change, Difference, Point
 from ledger.governance import STREAM
-from ledger.web import urls, wording
+from ledger.web import part, urls, wording
 from ledger.web.fact import Fact, at_moment, on_day
 
 
@@ -52,18 +52,22 @@ class DiffPage:
     json_href: str
     asked: Mapping[str, str]
     summary: tuple[Fact, ...]
+    shortened: Fact | None
+    """Of very many changes: how many there are, and where all of them are."""
     rows: tuple[Row, ...]
 
 
 def build(document: Mapping[str, Any], found: Difference, asked: Mapping[str, str]) -> DiffPage:
     """Return the page; ``asked`` are the points as they were given."""
     handle = document["handle"]
+    json_href = urls.diff(document["record_id"], **asked)
+    left_out = part.counted(len(found.changes), "change", "first")
     return DiffPage(
         handle=handle,
         title=document["title"],
         address=urls.record_diff_page(handle),
         record_href=urls.record_page(handle),
-        json_href=urls.diff(document["record_id"], **asked),
+        json_href=json_href,
         asked=asked,
         summary=(
             Fact("From", _point(found.before)),
@@ -71,7 +75,10 @@ def build(document: Mapping[str, Any], found: Difference, asked: Mapping[str, st
             Fact("Events in between", f"{found.events:,}"),
             Fact("Fields changed", f"{len(found.changes):,}"),
         ),
-        rows=tuple(_row(change, handle) for change in found.changes),
+        shortened=Fact(left_out, "All changes as JSON", json_href) if left_out else None,
+        rows=tuple(
+            _row(change, handle, document["version"]) for change in found.changes[: part.SHOWN_MAX]
+        ),
     )
 
 
@@ -82,21 +89,21 @@ def _point(point: Point) -> str:
     return f"version {point.version}, recorded {recorded}"
 
 
-def _row(change: Change, handle: str) -> Row:
+def _row(change: Change, handle: str, last: int) -> Row:
     return Row(
         path=change.path,
         kind=change.kind,
         before=_text(change.before),
         after=_text(change.after),
-        causes=tuple(_cause(event, handle) for event in change.events or ()),
+        causes=tuple(_cause(event, handle, last) for event in change.events or ()),
         untold=change.events is None,
     )
 
 
-def _cause(event: Mapping[str, Any], handle: str) -> Cause:
+def _cause(event: Mapping[str, Any], handle: str, last: int) -> Cause:
     label, href = wording.said(wording.EVENTS, event["type"]), None
     if event["stream"] != STREAM:
-        href = f"{urls.record_page(handle)}#version-{event['version']}"
+        href = part.version_href(handle, event["version"], last)
         label = f"{label}, version {event['version']}"
     effective = event["effective"]
     if effective is not None and "T" in effective:

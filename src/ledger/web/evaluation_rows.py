@@ -1,6 +1,7 @@
 """What did each gate evaluation find, and on what evidence?  The rows of the evaluations table.
 
-Pure; it shows every evaluation, in order, and never hides one because another came later.
+Pure; it shows evaluations in order, and never hides one because another came later; of very many it
+shows the newest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ledger.evidence import (
 )
 from ledger.web import wording
 from ledger.web.fact import Fact, at_moment
+from ledger.web.part import SHOWN_MAX
 
 _EVIDENCE: Final[TypeAdapter[Evidence]] = TypeAdapter(Evidence)
 MEAN_DECIMALS: Final = 4
@@ -79,10 +81,18 @@ def anchor(evaluation_id: str) -> str:
 def rows(
     evaluations: Sequence[Mapping[str, Any]], decided_by: str | None
 ) -> tuple[EvaluationRow, ...]:
-    """Return the rows of the view document's evaluations; ``decided_by`` is an evaluation id."""
+    """Return the rows of the view document's evaluations; ``decided_by`` is an evaluation id.
+
+    Of very many they are the newest, and the one that decides however old it is.
+    """
     versions = {each["evaluation_id"]: each["version"] for each in evaluations}
     withdrawers = {e["withdraws"]: e["version"] for e in evaluations if e["withdraws"]}
-    return tuple(_row(each, decided_by, versions, withdrawers) for each in evaluations)
+    older, newest = evaluations[:-SHOWN_MAX], evaluations[-SHOWN_MAX:]
+    deciding = [each for each in older if each["evaluation_id"] == decided_by]
+    listed = [*deciding, *newest]
+    # What is not shown cannot be led to.
+    hrefs = {each["evaluation_id"]: f"#{anchor(each['evaluation_id'])}" for each in listed}
+    return tuple(_row(each, decided_by, versions, withdrawers, hrefs) for each in listed)
 
 
 def _row(
@@ -90,6 +100,7 @@ def _row(
     decided_by: str | None,
     versions: Mapping[str, int],
     withdrawers: Mapping[str, int],
+    hrefs: Mapping[str, str],
 ) -> EvaluationRow:
     return EvaluationRow(
         anchor=anchor(told["evaluation_id"]),
@@ -103,7 +114,7 @@ def _row(
         decides=told["evaluation_id"] == decided_by,
         evaluated=at_moment("Evaluated", told["evaluated_at"], "moment not stated"),
         basis=told["basis"],
-        details=_details(told, versions),
+        details=_details(told, versions, hrefs),
         evidence=shown(told["evidence"]) if told["evidence"] else None,
         note=told["note"],
     )
@@ -119,11 +130,13 @@ def _state_note(told: Mapping[str, Any], withdrawers: Mapping[str, int]) -> str:
             return f"It tested submission {told['submission']}, the current one."
 
 
-def _details(told: Mapping[str, Any], versions: Mapping[str, int]) -> tuple[Fact, ...]:
+def _details(
+    told: Mapping[str, Any], versions: Mapping[str, int], hrefs: Mapping[str, str]
+) -> tuple[Fact, ...]:
     facts = [Fact("Evaluation", told["evaluation_id"], exact=True)]
     if told["withdraws"]:
         version = versions.get(told["withdraws"], "?")
-        facts.append(Fact("Withdraws", f"version {version}", href=f"#{anchor(told['withdraws'])}"))
+        facts.append(Fact("Withdraws", f"version {version}", href=hrefs.get(told["withdraws"])))
     if told["evaluator"]:
         evaluator = told["evaluator"]
         facts.append(Fact("Evaluator", f"{evaluator['id']} {evaluator['version']}", exact=True))

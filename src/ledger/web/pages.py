@@ -28,6 +28,7 @@ from ledger.web import (
     diff_page,
     document_rows,
     findings_page,
+    history_page,
     index_page,
     memento,
     past_banner,
@@ -81,6 +82,7 @@ def routes() -> list[BaseRoute]:
         Route(urls.INDEX, index),
         Route(urls.RECORD_CORRECTIONS_PAGE, record_corrections),
         Route(urls.RECORD_DIFF_PAGE, record_diff),
+        Route(urls.RECORD_HISTORY_PAGE, record_history),
         Route(urls.RECORD_PAGE, record),
         Route(urls.CORRECTIONS_PAGE, all_corrections),
         Route(urls.FINDINGS_PAGE, all_findings),
@@ -188,6 +190,12 @@ async def _behind(request: Request) -> int | None:
     return None if await _service(request).caught_up(position) else position
 
 
+def _before(request: Request) -> int | None:
+    """Return the version before which the reader asks for a part of a list, None for the newest."""
+    named = request.query_params.get("before")
+    return None if named is None else requests.whole(named, "before", 1, POSITION_MAX)
+
+
 async def _document(request: Request) -> dict[str, Any]:
     document = await _service(request).record(request.path_params["address"])
     if document is None:
@@ -259,18 +267,28 @@ async def _past_record(request: Request, service: Service, seen: Seen) -> Respon
 
 
 async def record_corrections(request: Request) -> Response:
-    """The correction history of one record, oldest first."""
+    """The correction history of one record, oldest first, a part at a time."""
     service = _service(request)
     if seen := await memento.found_of_page(service, request):
         rows = await service.corrections_in(seen)
-        page = corrections_page.record_corrections(seen.document, rows, past_banner.build(seen))
+        past = past_banner.build(seen)
+        page = corrections_page.record_corrections(seen.document, rows, past, _before(request))
         html = render("record_corrections.html", page=page, behind=None)
         return _page(request, html, (), memento.of_page(seen, request.url.path))
     behind = await _behind(request)
     document = await _document(request)
     history = await service.aside(service.corrections.of, document["record_id"])
-    page = corrections_page.record_corrections(document, history)
+    page = corrections_page.record_corrections(document, history, before=_before(request))
     return _page(request, render("record_corrections.html", page=page, behind=behind))
+
+
+async def record_history(request: Request) -> Response:
+    """The timeline of one record, oldest first, a part at a time."""
+    document = await _document(request)
+    shown = history_page.of(document, _before(request))
+    rows = await _service(request).history(document["record_id"], shown.start, shown.stop)
+    page = history_page.build(document, shown, rows)
+    return _page(request, render("record_history.html", page=page))
 
 
 async def record_diff(request: Request) -> Response:

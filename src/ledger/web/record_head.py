@@ -11,6 +11,7 @@ from typing import Any
 
 from ledger.web import urls, wording
 from ledger.web.fact import Fact, counted, on_day
+from ledger.web.part import version_href
 from ledger.web.past_banner import Past
 
 Document = Mapping[str, Any]
@@ -100,7 +101,7 @@ def banners(
         text = f"{successor['handle']}: {successor['title']}" if successor else "Go to that record"
         found.append(Banner("superseded", "Superseded", sentence, href, text))
     if erasures := document.get("erasures"):
-        found.append(_erased(erasures, urls.record_page(document["handle"])))
+        found.append(_erased(erasures, document["handle"], document["version"]))
     if behind is not None:
         sentence = f"The views have not reached position {behind} yet; reload in a moment."
         found.append(Banner("behind", "Catching up", sentence))
@@ -112,7 +113,7 @@ def past_banner(past: Past, now_href: str) -> Banner:
     return Banner("past", past.headline, past.sentence, now_href, "See it as it is now")
 
 
-def _erased(erasures: Sequence[Mapping[str, Any]], address: str) -> Banner:
+def _erased(erasures: Sequence[Mapping[str, Any]], handle: str, version: int) -> Banner:
     last = erasures[-1]
     many = sum(len(each["members"]) for each in erasures)
     texts = f"{wording.count(many, 'text')} of this record {'was' if many == 1 else 'were'} erased"
@@ -121,7 +122,7 @@ def _erased(erasures: Sequence[Mapping[str, Any]], address: str) -> Banner:
         f"{texts}, last on {wording.day(last['erased_on'])} by {last['erased_by']}; it was asked "
         f"for by {asker}, and the timeline says why."
     )
-    href = f"{address}#version-{last['recorded_as']}"
+    href = version_href(handle, last["recorded_as"], version)
     return Banner("erased", "Text erased", sentence, href, "Read the erasure")
 
 

@@ -15,6 +15,7 @@ from ledger.vocabulary import Gate
 from ledger.web import (
     document_rows,
     evaluation_rows,
+    part,
     record_head,
     source_page,
     timeline,
@@ -105,6 +106,19 @@ class ArtifactRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortened:
+    """Lists of which only a part stands on the page: how many there are, and where all of them are.
+
+    None for a list that is shown whole.
+    """
+
+    evaluations: Fact | None
+    artifacts: Fact | None
+    findings: Fact | None
+    timeline: Fact | None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordPage:
     """Everything that the template of a record's page may use."""
 
@@ -125,6 +139,7 @@ class RecordPage:
     source: source_page.SourcePage | None
     documents: tuple[document_rows.DocumentRow, ...]
     timeline: tuple[timeline.Entry, ...]
+    shortened: Shortened
     asked: Mapping[str, str]
     """The parameters of the past that is shown, none for the present."""
 
@@ -134,6 +149,7 @@ def build(given: Given) -> RecordPage:
     document = given.document
     source = document["source"]
     decided_by = document["verdict"]["evaluation_id"]
+    artifacts = document["artifacts"][-part.SHOWN_MAX :]
     return RecordPage(
         head=record_head.build(document, given.successor, given.behind, given.past),
         bases=timeline.bases(given.history),
@@ -146,17 +162,53 @@ def build(given: Given) -> RecordPage:
         quality=_quality(document),
         corrections=_corrections(document),
         provenance=_provenance(document),
-        findings=tuple(given.findings),
+        findings=tuple(given.findings[: part.SHOWN_MAX]),
         conflicts=_conflicts(given),
-        artifacts=tuple(_artifact(each, document["record_id"]) for each in document["artifacts"]),
+        artifacts=tuple(_artifact(each, document["record_id"]) for each in artifacts),
         source=source_page.build(source) if source else None,
         documents=document_rows.rows(document, given.past.parameters if given.past else None),
         timeline=timeline.entries(
-            given.history,
-            urls.record_page(document["handle"]),
+            given.history[-part.SHOWN_MAX :],
+            document["handle"],
+            len(given.history),
+            timeline.erasures(given.history),
             given.past.not_in_effect if given.past else (),
         ),
+        shortened=_shortened(given),
         asked=given.past.parameters if given.past else {},
+    )
+
+
+def _shortened(given: Given) -> Shortened:
+    document = given.document
+    handle, record_id = document["handle"], document["record_id"]
+    here = given.past.here if given.past else str
+
+    def left_out(sentence: str | None, text: str, href: str) -> Fact | None:
+        return Fact(sentence, text, href) if sentence else None
+
+    total = len(given.history)
+    return Shortened(
+        evaluations=left_out(
+            part.counted(len(document["evaluations"]), "evaluation"),
+            "All evaluations as JSON",
+            here(urls.evaluations(record_id)),
+        ),
+        artifacts=left_out(
+            part.counted(len(document["artifacts"]), "artifact"),
+            "All artifacts, in this record as JSON",
+            here(urls.record(record_id)),
+        ),
+        findings=left_out(
+            part.counted(len(given.findings), "finding", "first"),
+            "All findings as JSON",
+            here(urls.record_findings(record_id)),
+        ),
+        timeline=left_out(
+            part.counted(total, "fact"),
+            "Earlier facts",
+            urls.record_history_page(handle, total - part.SHOWN_MAX + 1),
+        ),
     )
 
 

@@ -6,7 +6,6 @@ never merges them.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
@@ -14,6 +13,7 @@ from typing import Any, Final, get_args
 from ledger.events import AnyEvent, PayloadErased
 from ledger.web import urls, wording
 from ledger.web.fact import Fact, at_moment, on_day
+from ledger.web.part import version_href
 
 Body = Mapping[str, Any]
 
@@ -38,36 +38,51 @@ class Entry:
     actor: str
     basis: str
     note: str | None
-    href: str | None = None
+    href: str = ""
     """Where the record is shown as it was when this was its last event."""
     in_effect: bool = True
-    erased_by: tuple[int, ...] = ()
-    """The versions that took texts away from this one."""
+    erased_by: tuple[Fact, ...] = ()
+    """The versions that took texts away from this one, and where they are shown."""
 
 
 def entries(
     history: Sequence[Mapping[str, Any]],
-    address: str | None = None,
+    handle: str,
+    last: int,
+    erased_by: Mapping[int, Sequence[int]],
     not_in_effect: Container[int] = (),
 ) -> tuple[Entry, ...]:
-    """Return the entries for a record's events, oldest first.
+    """Return the entries for some events of a record, oldest first.
 
-    ``address`` is that of the record's page; ``not_in_effect`` names versions that do not count at
-    the moment that is shown.
+    ``last`` is the record's version; ``erased_by`` names by version those that took texts away from
+    it, and ``not_in_effect`` the versions that do not count at the moment that is shown.
     """
-    erased_by = defaultdict[int, list[int]](list)
-    for each in history:
-        if each["type"] == PayloadErased.TYPE:
-            erased_by[each["event"]["version"]].append(each["version"])
+    first = history[0]["version"] if history else 1
+    address = urls.record_page(handle)
+
+    def erasure(version: int) -> Fact:
+        here = first <= version < first + len(history)
+        href = f"#version-{version}" if here else version_href(handle, version, last)
+        return Fact("Erased", f"version {version}", href)
+
     return tuple(
         replace(
             _entry(each),
-            href=urls.with_query(address, {"version": each["version"]}) if address else None,
+            href=urls.with_query(address, {"version": each["version"]}),
             in_effect=each["version"] not in not_in_effect,
-            erased_by=tuple(erased_by[each["version"]]),
+            erased_by=tuple(map(erasure, erased_by.get(each["version"], ()))),
         )
         for each in history
     )
+
+
+def erasures(history: Sequence[Mapping[str, Any]]) -> dict[int, list[int]]:
+    """Return by version those that took texts away from it, of all events of a record."""
+    found: dict[int, list[int]] = {}
+    for each in history:
+        if each["type"] == PayloadErased.TYPE:
+            found.setdefault(each["event"]["version"], []).append(each["version"])
+    return found
 
 
 def bases(history: Sequence[Mapping[str, Any]]) -> dict[str, str]:

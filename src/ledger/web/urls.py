@@ -22,6 +22,7 @@ INDEX: Final = "/"
 RECORD_PAGE: Final = f"/records/{NAME}"
 RECORD_CORRECTIONS_PAGE: Final = f"/records/{NAME}/corrections"
 RECORD_DIFF_PAGE: Final = f"/records/{NAME}/diff"
+RECORD_HISTORY_PAGE: Final = f"/records/{NAME}/history"
 CORRECTIONS_PAGE: Final = "/corrections"
 FINDINGS_PAGE: Final = "/findings"
 CONFLICTS_PAGE: Final = "/conflicts"
@@ -107,9 +108,14 @@ def record_page(id_: str) -> str:
     return filled(RECORD_PAGE, id_)
 
 
-def record_corrections_page(id_: str) -> str:
-    """Return the address of the page with a record's correction history."""
-    return filled(RECORD_CORRECTIONS_PAGE, id_)
+def record_corrections_page(id_: str, before: int | None = None) -> str:
+    """Return the address of a record's correction history, the newest or before a version."""
+    return with_query(filled(RECORD_CORRECTIONS_PAGE, id_), {"before": before})
+
+
+def record_history_page(id_: str, before: int | None = None) -> str:
+    """Return the address of a record's timeline, its newest part or that before a version."""
+    return with_query(filled(RECORD_HISTORY_PAGE, id_), {"before": before})
 
 
 def record_diff_page(id_: str, **points: str | int | None) -> str:
