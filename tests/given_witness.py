@@ -23,6 +23,7 @@ MEMORY = "memory.db"
 def witness_in(folder: Path, log: VerifierKey = LOG.verifier) -> Iterator[Server]:
     """Give our witness with the key of the tests; it remembers what it did in that folder."""
     folder.mkdir(exist_ok=True)
+    (folder / "key").touch(0o600)
     (folder / "key").write_text(f"{WITNESS.secret()}\n")
     (folder / "logs").write_text(f"log {log}\nquorum none\n")
     if not (folder / MEMORY).exists():

@@ -8,11 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
 import given_postgres
-from given_terminal import done, ledger, refused
+from given_terminal import done, ledger, refused, serving
 from ledger.transparency.notes import Checkpoint, VerifierKey, parse_note
 
 pytestmark = pytest.mark.slow
@@ -80,6 +81,24 @@ def test_a_key_is_made_once_and_tells_its_public_half(tmp_path: Path) -> None:
     elsewhere = {"LEDGER_LOG_KEY_FILE": str(tmp_path / "other.key")}
     assert "cannot be named" in refused(tmp_path, "log", "keygen", "--origin", "a b", **elsewhere)
     assert not (tmp_path / "other.key").exists()
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o440, 0o444, 0o602])
+def test_a_key_that_others_may_use_is_warned_of_and_used(tmp_path: Path, mode: int) -> None:
+    done(tmp_path, "init")
+    assert ledger(tmp_path, "log", "step").stderr == ""
+    (tmp_path / KEY).chmod(mode)
+    warning = f"The key in {tmp_path / KEY} is not its owner's alone (mode {mode:04o}): "
+    for words in (("log", "init"), ("log", "step"), ("log", "audit"), ("export", "archive")):
+        ended = ledger(tmp_path, *words)
+        assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
+        assert ended.stderr.startswith(f"ledger: warning: {warning}")
+    with serving(tmp_path) as server:
+        assert httpx.get(f"{server.address}/log/checkpoint").status_code == 200
+        code, err = server.stop()
+    assert (code, err.count(warning)) == (0, 1)
+    # What signs nothing says nothing of it.
+    assert ledger(tmp_path, "keys", "list").stderr == ""
 
 
 def test_what_was_appended_is_published_when_it_is_asked_for(tmp_path: Path, place: Place) -> None:

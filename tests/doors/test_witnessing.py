@@ -53,6 +53,9 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
             assert gathered.satisfied
             opened, times = open_checkpoint(bytes(gathered.note), LOG.verifier, [WITNESS.verifier])
             assert (opened, list(times)) == (TREE.checkpoint(size), [WITNESS.verifier])
+        # Who has cosigned it is not asked again.
+        again = asked.gather(gathered.note, TREE.proving(700))
+        assert (again.outcomes, again.satisfied) == ((), True)
         # Whoever has forgotten which size the witness has, asks once more and is answered.
         forgetful = Witnesses(asked.policy)
         assert forgetful.gather(TREE.note(700), TREE.proving(700)).satisfied
@@ -134,6 +137,13 @@ def test_a_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
     with listening(tmp_path, "witness", "serve", *served) as server:
         asked = Witnesses(policy((key_of(shown), server.address)))
         assert asked.gather(TREE.note(3), TREE.proving(3)).satisfied
+        assert server.stop() == (0, "")
+    # Where a container mounts it for all to read, it is used, and that is said.
+    made.chmod(0o444)
+    with listening(tmp_path, "witness", "serve", *served) as server:
+        code, err = server.stop()
+    assert (code, err.count("\n")) == (0, 1)
+    assert "The key in key is not its owner's alone (mode 0444)" in err
 
 
 @pytest.mark.slow

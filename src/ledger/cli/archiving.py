@@ -18,8 +18,9 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The archive; made when missing.")],
 ) -> None:
     """Write the log as static files, or bring such an archive up to date."""
+    settings = given.signing()
     with console.progress("exporting", 0) as told:
-        report, trouble = moving.export_archive(given.settings(), folder, told)
+        report, trouble = moving.export_archive(settings, folder, told)
     manifest = report.manifest
     console.say(
         f"Exported {manifest.size} events to {folder}; {report.kept} were there already, "

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from ledger.cli import console
 from ledger.service import Service
 from ledger.settings import Settings
+from ledger.transparency.key_file import exposed
 
 Answer = TypeVar("Answer")
 
@@ -36,13 +37,21 @@ def settings() -> Settings:
 
 
 @contextmanager
-def opened(**changes: Any) -> Iterator[Service]:
-    """Give the ledger that the settings name, with changes to them.
+def opened(found: Settings | None = None, **changes: Any) -> Iterator[Service]:
+    """Give the ledger that the settings name, ``found`` or the environment's, with changes to them.
 
     Refuses NotInitialised and WrongSchema.
     """
-    with Service(settings().model_copy(update=changes)) as service:
+    with Service((found or settings()).model_copy(update=changes)) as service:
         yield service
+
+
+def signing() -> Settings:
+    """Return the settings, with a warning if the log's key is not its owner's alone."""
+    found = settings()
+    if warning := exposed(found.log_key):
+        console.note(f"ledger: warning: {warning}")
+    return found
 
 
 def wait(work: Coroutine[Any, Any, Answer]) -> Answer:

@@ -61,7 +61,7 @@ def init(
     """
     if (origin is None) is not (reason is None):
         raise typer.BadParameter("A new origin goes with a reason.", param_hint="--origin")
-    settings = given.settings()
+    settings = given.signing()
     files = KeyFile(settings.log_key)
     if origin is None or reason is None:
         if files.read() is None:
@@ -82,14 +82,14 @@ def init(
 @log.command()
 def step() -> None:
     """Put every event into the tree now, and publish a checkpoint of it."""
-    with given.opened() as opened:
+    with given.opened(given.signing()) as opened:
         _publish(opened)
 
 
 @log.command()
 def audit() -> None:
     """Compare every row with the tree, and the tree with every checkpoint."""
-    with given.opened() as opened:
+    with given.opened(given.signing()) as opened:
         began = time.monotonic()
         done = audited(opened)
         seconds = time.monotonic() - began

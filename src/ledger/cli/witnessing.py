@@ -6,6 +6,7 @@ A witness is a process of its own, best on another machine: it watches logs, and
 from __future__ import annotations
 
 import json
+import logging
 import os
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import typer
 
 from ledger import logs
 from ledger.cli import console, running
+from ledger.transparency.key_file import exposed
 from ledger.transparency.notes import COSIGNATURE, BadKey, SigningKey, VerifierKey
 from ledger.transparency.policy import BadPolicy, parse_policy
 from ledger.transparency.witness import BadMemory, Witness, make_memory
@@ -79,6 +81,8 @@ def serve(
         opened = Witness(signing, memory, _watched(watched))
     except BadMemory as bad:
         console.fail(str(bad))
+    if warning := exposed(key):
+        logging.getLogger("ledger.witness").warning("%s", warning)
     with closing(opened):
         running.run(create_app(opened), host, port, f"the witness {signing.verifier}")
 

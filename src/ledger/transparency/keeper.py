@@ -18,6 +18,7 @@ from typing import Final
 from ledger import errors
 from ledger.store import QueueFull, Store
 from ledger.store.tree import Published
+from ledger.transparency.key_file import exposed
 from ledger.transparency.publisher import Publisher
 from ledger.transparency.sequencer import STEP_MAX, Gap, Overtaken, step
 
@@ -108,6 +109,8 @@ class Keeper:
         Without ``working`` it only looks whether the database is still the one that was published.
         """
         self._yielding = yielding
+        if warning := exposed(self.publisher.key_path):
+            _log.warning("%s", warning)
         if working:
             self._store.subscribe_commits(lambda _position: self._wake.set())
         for work in (self._work, self._ask_again) if working else (self._watch,):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,23 @@ from ledger import errors
 from ledger.transparency.notes import BadKey, BadNote, Checkpoint, SigningKey, is_name, parse_note
 
 KEY_BYTES_MAX: Final = 4_096
+
+
+def exposed(path: Path) -> str | None:
+    """Return a sentence if others than its owner may read or write the key in a file, else None.
+
+    A warning and no refusal, since secrets of a container are mounted so.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return None
+    return (
+        f"The key in {path} is not its owner's alone (mode {mode:04o}): who reads it can sign in "
+        "its name; chmod 600 makes it so."
+    )
 
 
 class KeyFile:
