@@ -31,16 +31,21 @@ Arm = Callable[[], Measured]
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure of the table: its id, what it compares, and the bound that it is held against."""
+    """A figure of the table: its id, what it compares, and the bound that it is held against.
+
+    Without a bound it is only told.
+    """
 
     id: str
     says: str
-    bound: float
+    bound: float | None
     at_most: bool = False
     unit: str = "x"
 
     def met(self, value: float) -> bool:
         """Whether a value keeps the bound."""
+        if self.bound is None:
+            return True
         return value <= self.bound if self.at_most else value >= self.bound
 
 
@@ -83,6 +88,8 @@ class Report:
         """Hold the median of some values against its bound."""
         bound = f"{'≤' if goal.at_most else '≥'} {goal.bound:.4g}" if goal.bound else "0"
         verdict = "hit" if goal.met(statistics.median(values)) else "**missed**"
+        if goal.bound is None:
+            bound, verdict = "none", "told"
         shown = f"{ranged(values)}{f' {goal.unit}' if goal.unit else ''}"
         line = f"| {goal.id} | {goal.says} | {shown} | {bound} | {verdict} |"
         self.goals.append((goal.id, line))

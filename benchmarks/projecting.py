@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 
 import baseline
@@ -16,25 +18,32 @@ import payload
 import psycopg
 from bench import STORES, Bench
 from figures import Arm, Goal, Measured
-from servers import Ledger
+from servers import Ledger, run
 
-P1 = Goal("P1", "catch-up on PostgreSQL, 4 views / the library's ProjectionRunner, 1 row", 15)
+P1 = Goal("P1", "catch-up on PostgreSQL, 1 row, nothing to fold: our runner / the library's", 15)
+P1_VIEWS = Goal("P1", "… our runner with 4 views and all their rules / the library's, 1 row", None)
 P2 = {"SQLite": 0.10, "PostgreSQL": 0.20}
 P3_S_MAX = 15
 LENGTH = 5
 """Events of each record."""
-RUNNER_EVENTS = 10_000
+APART = 3
+"""Events of each record where no batch may hold two of one record: a batch has up to 5,000 events,
+as many records are at work at a time, and a log of five each would be made anew, not followed."""
+RUNNER_EVENTS = 9_000
 """How many events the library's runner is given: it goes one by one, so more tell nothing more."""
 PAGE = 1_000
+ONE_ROW = Path(__file__).with_name("one_row.py")
 REBUILT = re.compile(r" from \d+ events in ([\d.]+) s")
 BUILT: dict[str, tuple[str, ...]] = {"all 5 views": (), "public_view alone": ("public_view",)}
 """What is built anew, and how ``ledger rebuild`` is asked for it."""
 
 
 def measure(bench: Bench) -> None:
-    """P1 and P2 on a log of everyday size."""
+    """P1 and P2 on logs of everyday size."""
+    if bench.wants("P1"):
+        _catch_up(bench)
     for store in STORES:
-        if bench.wants("P2") or (bench.wants("P1") and store == "PostgreSQL"):
+        if bench.wants("P2"):
             _follow_and_rebuild(bench, store)
 
 
@@ -69,13 +78,49 @@ def rebuilt(ledger: Ledger, *names: str) -> float:
     return sum(took)
 
 
-def _log(bench: Bench, store: str, events: int) -> Ledger:
+def _log(bench: Bench, store: str, events: int, length: int = LENGTH) -> Ledger:
     ledger = bench.ledger(store)
     began = time.perf_counter()
-    logs.load(ledger, events // LENGTH, LENGTH)
+    logs.load(ledger, events // length, length)
     took = time.perf_counter() - began
     bench.report.note(f"{store}: a log of {ledger.head():,} events took {took:.0f} s to write.")
     return ledger
+
+
+def _catch_up(bench: Bench) -> None:
+    """P1: two runners with the same least view, and ours with the views that it is there for."""
+    ledger = _log(bench, "PostgreSQL", logs.WINDOW * APART, APART)
+    ours, views, theirs = (
+        "the ledger's runner, 1 row", "ledger project, 4 views", "the library's runner, 1 row"
+    )  # fmt: skip
+
+    def four() -> Measured:
+        ledger.without_views()
+        return following(ledger)
+
+    arms: dict[str, Arm] = {
+        ours: lambda: _one_row(ledger),
+        views: four,
+        theirs: _runner(bench),
+    }
+    found = bench.report.interleaved("Catching up, PostgreSQL", arms, bench.rounds)
+    bench.report.ratio(P1, found[ours], found[theirs])
+    bench.report.ratio(P1_VIEWS, found[views], found[theirs])
+    bench.drop(ledger)
+
+
+def _one_row(ledger: Ledger) -> Measured:
+    """Let our runner keep the least view, and look whether it is whole."""
+    ledger.without_views()
+    events = ledger.head()
+    command = [sys.executable, str(ONE_ROW), ledger.env["LEDGER_DATABASE_URL"], str(events)]
+    took = float(run(command))
+    with psycopg.connect(str(ledger.where)) as server:
+        wanted = "SELECT count(*), min(version), max(version) FROM ledger_views.shown"
+        shown = server.execute(wanted).fetchone()
+    if shown != (logs.WINDOW, APART, APART):
+        raise SystemExit(f"The view of one row shows {shown}.")
+    return Measured(events / took)
 
 
 def _follow_and_rebuild(bench: Bench, store: str) -> None:
@@ -94,17 +139,9 @@ def _follow_and_rebuild(bench: Bench, store: str) -> None:
         },
         "raw scan of the log": lambda: scan(ledger),
     }
-    if store == "PostgreSQL" and bench.wants("P1"):
-        arms["the library's ProjectionRunner"] = _runner(bench)
     # A first build fills what later ones replace.
     rebuilt(ledger)
     found = bench.report.interleaved(f"Projecting {events:,} events, {store}", arms, bench.rounds)
-    if "the library's ProjectionRunner" in arms:
-        ours, theirs = (
-            found["ledger project, from empty views"],
-            found["the library's ProjectionRunner"],
-        )
-        bench.report.ratio(P1, ours, theirs)
     for says in BUILT:
         goal = Goal("P2", f"rebuild of {says}, events/s / raw scan, {store}", P2[store])
         bench.report.ratio(goal, found[f"ledger rebuild, {says}"], found["raw scan of the log"])
@@ -152,9 +189,9 @@ def _rows(ledger: Ledger) -> Iterator[tuple[object, ...]]:
 def _runner(bench: Bench) -> Arm:
     """Return the arm of the library's runner; each round has a fresh copy of the same log."""
     filled = bench.database()
-    made = payload.templates(LENGTH)
+    made = islice(cycle(payload.templates(APART)), RUNNER_EVENTS // APART)
     bodies = [[body.decode() for _topic, body in template.rows] for template in made]
-    baseline.filled(filled, bodies[: RUNNER_EVENTS // LENGTH])
+    baseline.filled(filled, bodies)
     name = filled.rpartition("/")[2]
 
     def arm() -> Measured:

@@ -6,6 +6,7 @@ Everything that a row may depend on is in here: never a clock, another record, o
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -27,19 +28,47 @@ class Logged:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+Document = dict[str, Any]
+
+
 class Folded:
     """A record as of its last entry: its events in order, and the public document they make.
 
     They are all its events, or of a past view those that had taken effect, the first among them.
+    A document may be given as what makes it: it is then made when it is first asked for, because a
+    projection that reads events alone would pay more for it than for all the rest.
     """
 
-    record_id: str
-    entries: tuple[Logged, ...]
-    document: dict[str, Any]
-    in_force: InForce
-    as_imported: dict[str, Any] | None = None
-    """The document as of the import of its page, where later events have changed it since."""
+    __slots__ = ("_as_imported", "_document", "entries", "in_force", "record_id")
+
+    def __init__(
+        self,
+        record_id: str,
+        entries: tuple[Logged, ...],
+        document: Document | Callable[[], Document],
+        in_force: InForce,
+        as_imported: Document | Callable[[], Document] | None = None,
+    ) -> None:
+        """Keep what is given."""
+        self.record_id = record_id
+        self.entries = entries
+        self.in_force = in_force
+        self._document = document
+        self._as_imported = as_imported
+
+    @property
+    def document(self) -> Document:
+        """The public document."""
+        if callable(self._document):
+            self._document = self._document()
+        return self._document
+
+    @property
+    def as_imported(self) -> Document | None:
+        """The document as of the import of its page, where later events have changed it since."""
+        if callable(self._as_imported):
+            self._as_imported = self._as_imported()
+        return self._as_imported
 
     @property
     def place(self) -> int:

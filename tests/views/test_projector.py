@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from eventsourcing.persistence import StoredEvent
 
 import given_projector
 from given_projector import ADOPT, BEHIND, Fragile, Scene, opened, tell
+from ledger.in_force import InForce
 from ledger.store import Append
+from ledger.worker.history import History
 from projections import ROLL_CALL, public_view
 from projections.catalogue import Catalogue, Query
 from projections.corrections import Corrections
 from projections.findings import Findings
 from projections.folded import Folded
-from projections.table import Checkpoint, Rows
+from projections.table import Checkpoint, Rows, Table
 from view_facts import (
     OTHER,
     RECORD,
@@ -208,3 +210,61 @@ def test_those_who_wait_for_a_view_take_no_threads(scene: Scene) -> None:
     reached, free = asyncio.run(crowd())
     assert all(reached)
     assert free == "a thread"
+
+
+class Bare:
+    """A projection that reads events, and no document."""
+
+    NAME: ClassVar[str] = "bare"
+    TABLES: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "bare",
+            "CREATE TABLE {table} (record_id TEXT PRIMARY KEY, version INTEGER)",
+            ("record_id", "version"),
+            "record_id",
+            "record_id",
+        ),
+    )
+
+    @staticmethod
+    def rows(record: Folded) -> Rows:
+        return {"bare": [(record.record_id, record.last.event.originator_version)]}
+
+
+def test_a_document_that_no_projection_asks_for_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    document = public_view.document
+
+    def counted(page: public_view.Page, in_force: InForce) -> dict[str, Any]:
+        made.append(page.version)
+        return document(page, in_force)
+
+    with opened(tmp_path, {Bare.NAME: Bare}) as scene:
+        tell(scene)
+        monkeypatch.setattr(public_view, "document", counted)
+        scene.projector.catch_up()
+        with scene.views.reading() as reader:
+            shown = dict(reader.execute("SELECT record_id, version FROM bare"))
+        assert shown == {RECORD: 4, OTHER: 2}
+        assert made == []
+    with opened(tmp_path, {projection.NAME: projection for projection in BEHIND}) as scene:
+        scene.projector.catch_up()
+        # Once for all views, and as of its import for the record that was imported.
+        assert sorted(made) == [2, 2, 4]
+
+
+def test_a_record_is_shown_as_it_was_folded_though_its_history_goes_on(scene: Scene) -> None:
+    tell(scene)
+    history, facts = History(), scene.reader.in_force(7)
+    folds = []
+    for row in scene.store.rows_of(RECORD):
+        history.add(row)
+        folds.append(history.folded(facts))
+    assert [fold.document["version"] for fold in folds] == [1, 2, 3, 4]
+    assert [fold.document["title"] for fold in folds] == ["One", "One", "One more", "One more"]
+    assert [fold.as_imported and fold.as_imported["version"] for fold in folds] == [
+        None, None, 2, 2
+    ]  # fmt: skip
+    assert folds[3].document is folds[3].document

@@ -120,7 +120,7 @@ def shelve(both: tuple[Views, Views]) -> Callable[[list[str]], None]:
         told = {**plain.document, "title": "", "publisher": "", "handle": "", "doi": None}
         told |= {"research_question": None, "abstract": {"text": text}}
         entry = replace(plain.entries[0], position=number)
-        return replace(plain, record_id=uuid(number), document=told, entries=(entry,))
+        return Folded(uuid(number), (entry,), told, plain.in_force)
 
     def shelve(texts: list[str]) -> None:
         records = [record(n, text) for n, text in enumerate(texts + [""] * 4, 1)]

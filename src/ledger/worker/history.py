@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, Final, get_args
@@ -71,21 +72,25 @@ class History:
 
     def document(self, in_force: InForce) -> dict[str, Any]:
         """Return the public document, made once for whoever asks."""
-        version = len(self.entries)
-        if self._shown is None or self._shown[:2] != (version, in_force.version):
-            self._shown = (version, in_force.version, public_view.document(self.page, in_force))
+        return self._document(self.page, in_force)
+
+    def _document(self, page: public_view.Page, in_force: InForce) -> dict[str, Any]:
+        if self._shown is None or self._shown[:2] != (page.version, in_force.version):
+            self._shown = (page.version, in_force.version, public_view.document(page, in_force))
         return self._shown[2]
 
     def folded(self, in_force: InForce) -> Folded:
         """Return what projections are given."""
-        imported = self._imported
-        before = imported is not None and imported.version < len(self.entries)
+        imported, before = self._imported, None
+        if imported is not None and imported.version < len(self.entries):
+            before = partial(public_view.document, imported, in_force)
         return Folded(
             record_id=self.page.record_id,
             entries=tuple(self.entries),
-            document=self.document(in_force),
+            # Of the page as it is now: the history may have gone on by the time it is asked for.
+            document=partial(self._document, self.page, in_force),
             in_force=in_force,
-            as_imported=public_view.document(imported, in_force) if imported and before else None,
+            as_imported=before,
         )
 
 
