@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from given_service import Api, api
+from given_service import Api, api, digest_of
 from ledger.rules import RESERVED_WORDS
 from ledger.web import urls
 
@@ -199,6 +200,51 @@ def test_a_misspelled_or_broken_parameter_is_refused(ledger: Api) -> None:
     ):
         answer = ledger.client.get(path)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid-parameter"), path
+
+
+def test_every_operation_names_the_query_parameter_that_it_does_not_know(ledger: Api) -> None:
+    record = ledger.submit().json()["record_id"]
+    described = ledger.client.get("/v1/openapi.json").json()["paths"]
+    asked = [(m, path) for path, methods in described.items() for m in methods]
+    asked.append(("get", "/v1/openapi.json"))
+    assert len(asked) > 30
+    version = ledger.view(record)["version"]
+    for method, path in asked:
+        url = re.sub(r"\{[a-z]+\}", "1", path.replace("{address}", record))
+        answer = ledger.client.request(method, url, params={"stautus": "x"})
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (400, "invalid-parameter"), (method, path)
+        assert problem["parameter"] == "stautus"
+        assert 'There is no query parameter "stautus" here; this address ' in problem["detail"]
+    assert ledger.view(record)["version"] == version
+
+
+def test_a_visibility_that_would_not_be_heard_is_refused(ledger: Api) -> None:
+    record = ledger.submit().json()["record_id"]
+    ledger.upload(record, "other", b"x")
+    body = {"role": "other", "digest": digest_of(b"x")}
+    url = f"/v1/records/{record}/artifacts?visibility=withheld"
+    refused = ledger.client.post(url, json=body, headers=ledger.headers('"2"'))
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "visibility")
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("q=a&q=b", "The query parameter q was sent more than once; send it once."),
+        ("%22%00=1", 'There is no query parameter ""\x00" here; this address takes q, status'),
+        ("a" * 5000, f'There is no query parameter "{"a" * 100}" here; this address takes q'),
+    ],
+)
+def test_a_strange_parameter_is_told_in_one_sentence(ledger: Api, query: str, said: str) -> None:
+    problem = ledger.client.get(f"/v1/records?{query}").json()
+    assert problem["detail"].startswith(said)
+
+
+@pytest.mark.parametrize("path", ["/", "/corrections", "/about", "/readyz", "/log/vkey"])
+def test_pages_and_what_watchers_ask_leave_strange_parameters_alone(ledger: Api, path: str) -> None:
+    plain, followed = ledger.client.get(path), ledger.client.get(f"{path}?utm_source=elsewhere")
+    assert followed.status_code == plain.status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
@@ -36,6 +36,7 @@ from ledger.web import (
     pages,
     problems,
     reads,
+    requests,
     routes,
     status,
     urls,
@@ -101,6 +102,7 @@ def create_app(service: Service) -> FastAPI:
         *log.plain(service),
         *documents.schema_routes(service),
         *_plain(api),
+        Route(urls.OPENAPI, _described(app)),
     ]
     app.router.routes[:0] = plain
     pages.include(app)
@@ -132,6 +134,15 @@ def _plain(routers: Iterable[APIRouter]) -> list[Route]:
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
+
+
+def _described(app: FastAPI) -> Callable[[Request], Awaitable[Response]]:
+    async def described(request: Request) -> Response:
+        """Return the OpenAPI description of the API."""
+        requests.query(request, {})
+        return JSONResponse(app.openapi())
+
+    return described
 
 
 def _templates(app: FastAPI) -> dict[Any, str]:

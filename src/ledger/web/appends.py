@@ -6,7 +6,7 @@ Every append is answered by its receipt; a retry under the same key gets the sam
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -95,6 +95,8 @@ def _add(routes: APIRouter, service: Service, route: Route) -> None:
     scopes = (route.scope,) if route.scope else tuple(_GATE_SCOPES.values())
 
     async def endpoint(request: HttpRequest) -> Response:
+        requests.query(request, {})
+
         async def act(who: KeyHolder) -> Receipt:
             requests.allowed(who, *scopes)
             command = await requests.body(request, route.body)
@@ -242,10 +244,15 @@ async def answer(service: Service, receipt: Receipt, more: dict[str, Any]) -> Re
 
 def _add_attachments(routes: APIRouter, service: Service) -> None:
     async def endpoint(request: HttpRequest) -> Response:
+        given = requests.query(request, {"role": False, "visibility": False})
+        if "visibility" in given and "role" not in given:
+            message = "visibility is a member of a JSON body; beside bytes, send role as well."
+            raise errors.InvalidParameter(message, parameter="visibility")
+
         async def act(who: KeyHolder) -> Receipt:
             requests.allowed(who, Scope.ATTACH)
-            if "role" in request.query_params:
-                command, size = await _uploaded(request, service, who.actor)
+            if "role" in given:
+                command, size = await _uploaded(request, service, who.actor, given)
             else:
                 command = await requests.body(request, Attach)
                 size = await _size(service, request.path_params["address"], command)
@@ -310,9 +317,10 @@ async def _size(service: Service, address: str, command: Attach) -> int:
     return found
 
 
-async def _uploaded(request: HttpRequest, service: Service, actor: str) -> tuple[Attach, int]:
+async def _uploaded(
+    request: HttpRequest, service: Service, actor: str, given: Mapping[str, list[str]]
+) -> tuple[Attach, int]:
     """Take the bytes in, once everything that can be refused without them has been looked at."""
-    given = requests.query(request, {"role": False, "visibility": False})
     media_type = request.headers.get("content-type", "application/octet-stream")
     media_type = media_type.partition(";")[0].strip().lower()
     requests.idempotency(request, actor, "")

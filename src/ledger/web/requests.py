@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX: Final = 1_048_576
 ERRORS_SHOWN: Final = 20
+NAME_SHOWN_MAX: Final = 100
+"""Characters of a strange parameter's name that an answer repeats."""
 _ETAG = re.compile(r'"(\d{1,18})(?:\.[0-9a-f]{1,18})?"\Z')
 _KEY = re.compile(r"[!-~]{1,255}\Z")
 _WHOLE = re.compile(r"[0-9]{1,18}\Z")
@@ -173,10 +175,16 @@ def query(request: Request, known: Mapping[str, bool]) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
-        if name not in known or (name in found and not known[name]):
-            message = f"This address takes {', '.join(known) or 'no query parameters'}."
-            raise errors.InvalidParameter(message, parameter=_plain(name))
-        found.setdefault(name, []).append(value)
+        if name in known and (name not in found or known[name]):
+            found.setdefault(name, []).append(value)
+            continue
+        shown = _plain(name)[:NAME_SHOWN_MAX]
+        if name in known:
+            message = f"The query parameter {shown} was sent more than once; send it once."
+        else:
+            taken = ", ".join(known) or "no query parameters"
+            message = f'There is no query parameter "{shown}" here; this address takes {taken}.'
+        raise errors.InvalidParameter(message, parameter=shown)
     return found
 
 
