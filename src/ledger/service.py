@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -132,21 +133,16 @@ class Service:
         """Stop the projector, finish what was acknowledged, and let go of the files."""
         self._opened.close()
 
-    @contextlib.asynccontextmanager
-    async def patience(self) -> AsyncIterator[None]:
+    def patience(self) -> AbstractAsyncContextManager[None]:
         """Refuse StoreUnavailable to what a server does not answer within LEDGER_TIMEOUT_S.
 
         A server that keeps its readers waiting holds every thread and connection, and whoever
         stands behind them would wait many times as long.  An append that is given up waiting for
         is carried out all the same.  SQLite's readers wait for nobody.
         """
-        limit_s = None if self.settings.is_sqlite else self.settings.timeout_s
-        try:
-            async with asyncio.timeout(limit_s):
-                yield
-        except TimeoutError as late:
-            message = f"The database did not answer within {limit_s:g} seconds."
-            raise errors.StoreUnavailable(message) from late
+        if self.settings.is_sqlite:
+            return contextlib.nullcontext()
+        return _Patience(self.settings.timeout_s)
 
     async def aside(self, act: Callable[..., Answer], *given: Any) -> Answer:
         """Return what ``act`` gives in a thread of its own; refuses as :meth:`patience` does."""
@@ -252,6 +248,32 @@ class Service:
             return False
         names = [view] if view else [projection.NAME for projection in ASYNCHRONOUS]
         return await self.projector.reached(names, position, self.settings.wait_s)
+
+
+class _Patience:
+    """What :meth:`Service.patience` gives.
+
+    A class, because every append goes through it, and a generator would cost as much again.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._timeout = asyncio.timeout(limit_s)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            message = f"The database did not answer within {self._limit_s:g} seconds."
+            raise errors.StoreUnavailable(message) from late
 
 
 def _folded(found: Seen) -> Folded:
