@@ -6,7 +6,6 @@ Immutable and free of I/O; a change of content is always a new value, never an e
 from __future__ import annotations
 
 import hashlib
-import json
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -20,7 +19,6 @@ from ledger.vocabulary import ClaimSource, Count, Day, Digest, Kind, Line, Prose
 
 REVIEWER_DECIMALS: Final = 1
 CENT: Final = Decimal("0.01")
-CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class Value(BaseModel):
@@ -36,6 +34,13 @@ def _spaced(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _spaced(part) for key, part in value.items()}
     return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _in_order(value: Any) -> Any:
+    """Return a JSON value with the members of its objects in the order of their names."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _in_order(value[name]) for name in sorted(value)}
 
 
 class Abstract(Value):
@@ -59,8 +64,8 @@ class Content(Value):
 
     def digest(self) -> Digest:
         """Return the SHA-256 of the content's canonical JSON (sorted keys, compact, UTF-8)."""
-        canonical = CANONICAL.encode(self.model_dump(mode="json"))
-        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+        canonical = to_json(_in_order(self.model_dump(mode="json")))
+        return "sha256:" + hashlib.sha256(canonical).hexdigest()
 
     def says_the_same(self, other: Content) -> bool:
         """Whether both say the same; how much white space stands where does not matter."""
@@ -108,13 +113,15 @@ class Review(Value):
         return (total / 3).quantize(CENT, rounding=ROUND_HALF_UP)
 
 
-_OF_THE_EXTRACTED: Final = (
-    "cross_source_corroborated",
-    "artifact_inspected",
-    "sandbox_executed",
-    "independently_reproduced",
-    "externally_reviewed_or_formally_verified",
+_INCLUDED: Final = (
+    ("cross_source_corroborated", "grounded"),
+    ("cross_source_corroborated", "extracted"),
+    ("artifact_inspected", "extracted"),
+    ("sandbox_executed", "extracted"),
+    ("independently_reproduced", "extracted"),
+    ("externally_reviewed_or_formally_verified", "extracted"),
 )
+"""Each of these counts is of things that the other one counts, too."""
 
 
 class ClaimCounts(Value):
@@ -134,20 +141,17 @@ class ClaimCounts(Value):
 
         What is corroborated or verified is grounded, and everything that is counted was extracted.
         """
-        chain = [
-            ("verified", self.verified),
-            ("grounded", self.grounded),
-            ("extracted", self.extracted),
-        ]
+        chain = [(name, getattr(self, name)) for name in ("verified", "grounded", "extracted")]
         known = [(name, count) for name, count in chain if count is not None]
         for (inner, few), (outer, many) in pairwise(known):
             if few > many:
                 return f"{inner} ({few}) exceeds {outer} ({many})"
-        beyond = [("cross_source_corroborated", "grounded")]
-        beyond += [(name, "extracted") for name in _OF_THE_EXTRACTED]
-        for inner, outer in beyond:
-            part, whole = getattr(self, inner), getattr(self, outer)
-            if part is not None and whole is not None and part > whole:
+        for inner, outer in _INCLUDED:
+            part = getattr(self, inner)
+            if part is None:
+                continue
+            whole = getattr(self, outer)
+            if whole is not None and part > whole:
                 return f"{inner.replace('_', ' ')} ({part}) exceeds {outer} ({whole})"
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from field_values import VALUES, lines, prose
 from golden_events import GOLDEN
-from ledger.content import ClaimCounts, Facts, PublicField
+from ledger.content import Abstract, ClaimCounts, Content, Facts, PublicField
 from ledger.events import RecordSubmitted
 from ledger.vocabulary import (
     Day,
@@ -252,6 +253,19 @@ def test_random_bytes_are_given_out_once_by_whichever_thread_or_process() -> Non
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert len(set(told.stdout.split())) == 2
+
+
+@given(title=lines, text=prose, quoted_from=st.none() | lines)
+def test_a_digest_is_that_of_the_content_as_canonical_json(
+    title: str, text: str, quoted_from: str | None
+) -> None:
+    content = Content(
+        title=title, abstract=Abstract(text=text, quoted_from=quoted_from), publisher="Somebody"
+    )
+    canonical = json.dumps(
+        content.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    assert content.digest() == "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("stage", list(ClaimCounts.model_fields)[1:])
