@@ -88,7 +88,7 @@ class Page(NamedTuple):
     erasures: tuple[PayloadErased, ...] = ()
 
 
-def opened(event: Event) -> Page:
+def opened(event: Event, facts: Facts | None = None) -> Page:
     """Return the page that a first event opens; raises ValueError for any other event."""
     if not isinstance(event, RecordSubmitted) or event.originator_version != 1:
         message = f"{event.originator_id} does not open with {RecordSubmitted.TYPE}"
@@ -97,22 +97,25 @@ def opened(event: Event) -> Page:
         record_id=event.originator_id,
         handle=event.handle,
         basis=event.basis.kind,
-        facts=facts_after(None, event),
+        facts=facts_after(None, event) if facts is None else facts,
         submission=1,
         content_digest=event.content_digest,
     )
 
 
-def evolve(page: Page | None, event: Event) -> Page:
-    """Return the page after one more event; raises ValueError if it cannot be the next one."""
+def evolve(page: Page | None, event: Event, facts: Facts | None = None) -> Page:
+    """Return the page after one more event; raises ValueError if it cannot be the next one.
+
+    ``facts`` are those that the event leads to, from whoever has worked them out already.
+    """
     if page is None:
-        return opened(event)
+        return opened(event, facts)
     if event.originator_version != page.version + 1:
         message = (
             f"{page.record_id} jumps from version {page.version} to {event.originator_version}"
         )
         raise ValueError(message)
-    return taken_in(page, event, facts_after(page.facts, event))
+    return taken_in(page, event, facts_after(page.facts, event) if facts is None else facts)
 
 
 def taken_in(page: Page, event: Event, facts: Facts) -> Page:

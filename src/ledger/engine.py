@@ -18,6 +18,7 @@ from eventsourcing.persistence import ApplicationRecorder, Mapper, StoredEvent
 
 from ledger import actors, codec, errors, governance, rules
 from ledger.arrivals import Arrivals
+from ledger.content import Facts
 from ledger.events import Event, PayloadErased, RecordSubmitted
 from ledger.in_force import Activation, InForce
 from ledger.keys import Keys
@@ -49,8 +50,8 @@ class ViewFold(Protocol):
 
     NAME: str
 
-    def evolve(self, page: Any | None, event: Event) -> Any:
-        """Return the page after one more event."""
+    def evolve(self, page: Any | None, event: Event, facts: Facts | None = None) -> Any:
+        """Return the page after one more event, which leads to ``facts``."""
 
     def body(self, page: Any, in_force: InForce) -> bytes:
         """Return the document to store."""
@@ -197,7 +198,8 @@ class Engine(Application[str]):
         for event in events:
             if record is None and not isinstance(event, RecordSubmitted):
                 raise errors.RecordUnknown
-            record, page = evolve(record, event), self.view.evolve(page, event)
+            record = evolve(record, event)
+            page = self.view.evolve(page, event, record.facts)
         if record is None:
             raise errors.RecordUnknown
         return Held(record, page)
@@ -254,7 +256,8 @@ class Engine(Application[str]):
     ) -> Receipt:
         record, page = (held.record, held.page) if held else (None, None)
         for event in events:
-            record, page = evolve(record, event), self.view.evolve(page, event)
+            record = evolve(record, event)
+            page = self.view.evolve(page, event, record.facts)
         after = Held(cast("ResearchRecord", record), page)
         key = after.record.record_id
         holder = request.holder
