@@ -238,6 +238,7 @@ async def answer(service: Service, receipt: Receipt, more: dict[str, Any]) -> Re
             "ETag": f'"{receipt.version}"',
             "Ledger-Position": str(receipt.position),
             "Location": f"/v1/records/{receipt.originator_id}",
+            "Link": f'<{urls.receipt(receipt.position)}>; rel="receipt"',
         },
     )
 

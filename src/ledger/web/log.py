@@ -264,7 +264,6 @@ def wait_s(request: Request) -> int | None:
 
 async def awaited(request: Request, service: Service, position: int, response: Response) -> None:
     """Hold an answer to an append back until its event is covered, if the client prefers that."""
-    response.headers["Link"] = f'<{urls.receipt(position)}>; rel="receipt"'
     asked = wait_s(request)
     if asked is not None and await service.log.covered(position, asked) is not None:
         response.headers["Preference-Applied"] = f"wait={asked}"
