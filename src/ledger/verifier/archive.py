@@ -20,7 +20,6 @@ from ledger.verifier.signatures import NOTE_BYTES_MAX, SIZE_MAX, BadNote, Key, c
 from ledger.verifier.tree import HASH_BYTES
 
 FORMAT: Final = "research-ledger-archive/1"
-MANIFEST: Final = "manifest.json"
 MANIFEST_BYTES_MAX: Final = 256 * 1024 * 1024
 SEGMENT: Final = 10_000
 CHUNK: Final = 1 << 20
@@ -43,27 +42,27 @@ class Archive:
     def begin(self, report: Report) -> None:
         """Read the manifest; raises Unchecked where there is none that can be read."""
         self._report = report
-        raw = self._content(MANIFEST, MANIFEST_BYTES_MAX)
+        raw = self._content(static.MANIFEST, MANIFEST_BYTES_MAX)
         if raw is None:
-            raise Unchecked(f"{self._folder} holds no {MANIFEST}: it is no whole archive.")
+            raise Unchecked(f"{self._folder} holds no {static.MANIFEST}: it is no whole archive.")
         try:
             told = json.loads(raw)
             if told["format"] != FORMAT:
-                message = f"{MANIFEST} is of the format {told['format']!r}, not {FORMAT}."
+                message = f"{static.MANIFEST} is of the format {told['format']!r}, not {FORMAT}."
                 raise Unchecked(message)
             self.size = _whole(told["size"])
             self._segments = [dict(each) for each in told["segments"]]
             self.missing = frozenset(map(str, told["artifacts"]["missing"]))
             said = (told["origin"], self.size, told["root"])
         except (ValueError, KeyError, TypeError, RecursionError) as trouble:
-            raise Unchecked(f"{MANIFEST} is not the manifest of an archive.") from trouble
+            raise Unchecked(f"{static.MANIFEST} is not the manifest of an archive.") from trouble
         self._agrees(said, signed=told.get("signed"))
 
     def _agrees(self, said: tuple[Any, int, Any], *, signed: Any) -> None:
         """Hold the manifest against the checkpoint."""
         assert self._report is not None  # noqa: S101 - begin() has set it
         raw = self.note()
-        self._report.expect(TABLE, MANIFEST, "signed", raw is not None, signed)
+        self._report.expect(TABLE, static.MANIFEST, "signed", raw is not None, signed)
         if raw is None:
             return
         try:
@@ -74,7 +73,7 @@ class Archive:
         for name, a, b in zip(
             names, (found.origin, found.size, found.root.hex()), said, strict=True
         ):
-            self._report.expect(TABLE, MANIFEST, name, a, b)
+            self._report.expect(TABLE, static.MANIFEST, name, a, b)
         # The tiles are those of the checkpoint, whatever the manifest says.
         self.size = found.size
 
@@ -113,7 +112,7 @@ class Archive:
             last = min(self.size, first + SEGMENT - 1)
             expected = {"file": name, "first": first, "last": last}
             for member, value in expected.items():
-                expect(TABLE, name, f"{member} in {MANIFEST}", value, segment.get(member))
+                expect(TABLE, name, f"{member} in {static.MANIFEST}", value, segment.get(member))
             seen, number = hashlib.sha256(), 0
             with self._opened(name) as file:
                 if file is None:

@@ -5,10 +5,12 @@ SQLite and PostgreSQL alike: the tables have the same columns, and only the addr
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
@@ -62,6 +64,11 @@ class Database(ABC):
     @abstractmethod
     def has_views(self) -> bool:
         """Whether the views are there to be read."""
+
+    @property
+    def barred(self) -> str | None:
+        """Why the views are there and may not be read, in a sentence; None if they may."""
+        return None
 
     def begin(self, report: Report) -> None:
         """Read where the tree ends."""
@@ -141,10 +148,16 @@ class SQLite(Database):
         super().__init__()
         if not path.is_file():
             raise Unchecked(f"There is no file {path}.")
-        # The views first: they follow the log, so that theirs is never the later snapshot.
-        beside = Path(f"{path}{VIEWS_SUFFIX}")
-        self._views = _opened(beside) if beside.is_file() else None
-        self._log = _opened(path)
+        self._closing = ExitStack()
+        with ExitStack() as opened:
+            # The views first: they follow the log, so that theirs is never the later snapshot.
+            beside = Path(f"{path}{VIEWS_SUFFIX}")
+            self._views = _opened(beside, opened) if beside.is_file() else None
+            self._log = _opened(path, opened)
+            self._check(path)
+            self._closing = opened.pop_all()
+
+    def _check(self, path: Path) -> None:
         marked = self._log.execute("PRAGMA application_id").fetchone()[0]
         if marked != APPLICATION_ID:
             raise Unchecked(f"The file {path} is not a ledger.")
@@ -175,19 +188,65 @@ class SQLite(Database):
 
     def close(self) -> None:
         """Close the files."""
-        for connection in (self._log, self._views):
-            if connection is not None:
-                connection.close()
+        self._closing.close()
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    place = f"file:{quote(str(path))}?mode=ro"
+def _opened(path: Path, opened: ExitStack) -> sqlite3.Connection:
+    """Return a file in one snapshot, wherever it lies; ``opened`` closes it."""
+    try:
+        return _connected(path, opened)
+    except sqlite3.OperationalError as trouble:
+        if trouble.sqlite_errorcode & 0xFF not in {
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_READONLY,
+        }:
+            raise
+    # SQLite wants to write beside a file that has a write-ahead log, also to read it.
+    journal = Path(f"{path}-wal")
+    if journal.is_file() and journal.stat().st_size:
+        return _connected(_copied(path, journal, opened), opened)
+    before = _state(path)
+    opened.callback(lambda: _demand_unchanged(path, _state(path) == before))
+    return _connected(path, opened, "&immutable=1")
+
+
+def _connected(path: Path, opened: ExitStack, how: str = "") -> sqlite3.Connection:
+    place = f"file:{quote(str(path))}?mode=ro{how}"
     connection = sqlite3.connect(place, uri=True, timeout=CONNECT_S, isolation_level=None)
+    opened.callback(connection.close)
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     return connection
+
+
+def _copied(path: Path, journal: Path, opened: ExitStack) -> Path:
+    """Return a copy of a file with its write-ahead log; raises Unchecked if it cannot be made."""
+    before = [_state(each) for each in (path, journal)]
+    try:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        for each in (path, journal):
+            shutil.copyfile(each, folder / each.name)
+    except OSError as trouble:
+        raise Unchecked(
+            f"The file {path} cannot be read where it lies, since part of it is in {journal}, nor "
+            f"copied from there ({trouble.strerror})."
+        ) from trouble
+    _demand_unchanged(path, [_state(each) for each in (path, journal)] == before)
+    return folder / path.name
+
+
+def _demand_unchanged(path: Path, same: bool) -> None:  # noqa: FBT001 - it says what it is
+    if not same:
+        raise Unchecked(
+            f"The file {path} was written to meanwhile, and cannot be read beside that from here."
+        )
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 class PostgreSQL(Database):
@@ -216,6 +275,21 @@ class PostgreSQL(Database):
     def has_views(self) -> bool:
         """Whether the schema has their checkpoints."""
         return any(self.read("SELECT 1 WHERE to_regclass('ledger_views.standing') IS NOT NULL"))
+
+    @property
+    def barred(self) -> str | None:
+        """Why the views may not be read: they belong to the role that serves, and to no other."""
+        sql = (
+            "SELECT c.relname, pg_get_userbyid(c.relowner), current_user FROM pg_class AS c "
+            "WHERE c.relnamespace = to_regnamespace('ledger_views') AND c.relkind = 'r' "
+            "AND NOT has_table_privilege(c.oid, 'SELECT') LIMIT 1"
+        )
+        for table, owner, role in self.read(sql):
+            return (
+                f"The role {role} may not read {self.views}{table}, which belongs to {owner}: "
+                f"verify as {owner}, or with --log-only."
+            )
+        return None
 
     def read(self, sql: str, given: Sequence[Any] = ()) -> Found:
         """Yield the rows of a query, by a cursor on the server where there may be many."""

@@ -105,7 +105,7 @@ class Remote:
             path = f"v1/events?after={after}&limit={PAGE}"
             page = self._ask(path, PAGE_BYTES_MAX, "application/x-ndjson")
             if page is None:
-                raise Unchecked(f"The server has no {path.partition('?')[0]}.")
+                raise Unchecked(self._none_there(path.partition("?")[0]))
             lines = page.split(b"\n")
             if lines.pop():
                 raise Unchecked("A page of events does not end with a line break.")
@@ -116,6 +116,15 @@ class Remote:
             after += len(lines)
             if len(lines) < PAGE:
                 return
+
+    def _none_there(self, path: str) -> str:
+        """Return what a server is that is no running ledger."""
+        if self._ask(static.MANIFEST, PAGE_BYTES_MAX) is None:
+            return f"The server has no {path}."
+        return (
+            "The server shows the files of an archive, and is no running ledger: download the "
+            "folder, and name it as the target."
+        )
 
     def record(self, record_id: str) -> Any:
         """Return the public document of a record, None where the server has none."""

@@ -12,6 +12,7 @@ from ledger.verifier.tree import TILE, leaf_hash
 
 CHECKPOINT: Final = "log/checkpoint"
 VKEY: Final = "log/vkey"
+MANIFEST: Final = "manifest.json"
 ENTRY_BYTES_MAX: Final = 65_535
 LENGTH_BYTES: Final = 2
 GROUP: Final = 1_000

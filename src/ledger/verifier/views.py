@@ -89,7 +89,10 @@ class Folds:
     def compare(self) -> None:
         """Compare the documents, then the lists beside them."""
         self._govern()
-        if self._database.has_views:
+        barred = self._database.barred
+        if barred is not None:
+            self._report.unchecked = barred
+        elif self._database.has_views:
             sql = "SELECT name, position, in_force, shape FROM {v}standing"
             for name, position, in_force, shape in self._database.read_views(sql):
                 fold = int(shape.partition(".")[2] or 0)
