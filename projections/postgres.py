@@ -157,6 +157,7 @@ class PostgresViews(views.Views):
         self._prepared = threading.Event()
         self._preparing = threading.Lock()
         self._failed = (0.0, "")
+        self._outage = views.Outage()
         self._leading = threading.RLock()
         self._lead: _Connection | None = None
         self._readers = self._pool("views-readers", READERS_MAX)
@@ -183,9 +184,14 @@ class PostgresViews(views.Views):
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Give a reader inside one snapshot."""
-        self._ready()
-        with self._transaction(self._readers, _BEGIN_READING, self._timeout_s + 1) as reader:
-            yield reader
+        try:
+            self._ready()
+            with self._transaction(self._readers, _BEGIN_READING, self._timeout_s + 1) as reader:
+                self._outage.over()
+                yield reader
+        except ViewsUnavailable as trouble:
+            self._outage.met(trouble)
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:

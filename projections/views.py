@@ -6,6 +6,8 @@ any time and is then rebuilt; no fact may live here alone.
 
 from __future__ import annotations
 
+import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -25,6 +27,8 @@ from projections.table import (
     Table,
     Writing,
 )
+
+_log = logging.getLogger("ledger.views")
 
 LOAD_CHUNK: Final = 1_000
 """Records per transaction while a fresh view is filled: live views wait no longer than that."""
@@ -48,6 +52,29 @@ class ViewsDamaged(Exception):
 
 class Overtaken(Exception):
     """Another rebuild of the same view was swapped in first."""
+
+
+class Outage:
+    """Says once that no reader gets through to a server, and once that it answers again."""
+
+    def __init__(self) -> None:
+        """Suppose that it answers."""
+        self._since: float | None = None
+
+    def met(self, trouble: ViewsUnavailable) -> None:
+        """Hear of a reader's trouble; what a server refuses that is there has a code."""
+        lost = getattr(trouble.__cause__, "sqlstate", "") is None
+        if lost and self._since is None:
+            self._since = time.monotonic()
+            _log.warning("The database of the views does not answer: %s.", trouble)
+
+    def over(self) -> None:
+        """Hear of a reader that got through."""
+        since, self._since = self._since, None
+        if since is not None:
+            # As loud as the trouble was, whose end it is.
+            away_s = time.monotonic() - since
+            _log.warning("The database of the views answers again, after %.0f seconds.", away_s)
 
 
 class Views(ABC):

@@ -20,6 +20,9 @@ from pythonjsonlogger.json import JsonFormatter
 ACCESS: Final = "ledger.access"
 """The logger of one line for each request."""
 
+SILENT: Final = ("psycopg.pool",)
+"""Loggers of libraries whose complaints are made in words of our own by whoever asked for more."""
+
 REPEAT_S: Final = 10.0
 """The same complaint is written once in this many seconds, with the number of those left out."""
 REMEMBERED_MAX: Final = 1_000
@@ -108,6 +111,8 @@ def set_up(*, as_json: bool, access: bool = False) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(ACCESS).setLevel(logging.INFO if access else logging.WARNING)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
 
 

@@ -59,7 +59,8 @@ class Listener:
                     row = connection.execute("SELECT position FROM ledger.head").fetchone()
                     self.hear(row[0] if row else 0)
                     if pause > 0.1:  # noqa: PLR2004 - the first pause
-                        _log.info("Listening to the database at %s again.", self._place)
+                        # As loud as the trouble was, whose end it is.
+                        _log.warning("Listening to the database at %s again.", self._place)
                     pause = 0.1
                     self._listen(connection)
             except psycopg.Error as trouble:
