@@ -26,6 +26,7 @@ from ledger.store import (
     postgres,
 )
 from ledger.store.postgres import PostgresStore
+from ledger.store.postgres_arrays import packed
 from ledger.store.sealing import ready
 
 BATCH = 32
@@ -78,6 +79,26 @@ def test_a_batch_is_one_statement_of_one_transaction(database: Database) -> None
     statements = [line for line in said if re.search("LOG:  (statement|execute)", line)]
     assert len(statements) == 1
     assert "ledger.append" in statements[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "items"),
+    [
+        ("integer", [0, 1, -1, 2**31 - 1]),
+        ("bigint", [0, 1, -1, 2**63 - 1, -(2**63)]),
+        ("text", ["", "NULL", '{"a",b}', "\u00e9\U0001f600", "x" * 100_000]),
+        ("bytea", [b"", b"\x00\xff", bytes(100_000)]),
+    ],
+)
+def test_a_list_that_is_sent_packed_arrives_as_it_was(
+    store: PostgresStore, kind: str, items: list[Any]
+) -> None:
+    store.append(one("connected")).result(10)
+    connection = store._session.connection
+    query = f"SELECT a, pg_typeof(a)::text FROM (SELECT %b::{kind}[] AS a) AS given".encode()  # noqa: S608 - a constant
+    for given in (items, items[:1], []):
+        found = connection.execute(query, (packed(kind, given),), binary=True).fetchone()
+        assert found == (given, f"{kind}[]")
 
 
 def test_a_batch_takes_the_same_locks_whatever_its_size(store: PostgresStore) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any, Final, cast
 
 import psycopg
@@ -23,6 +24,7 @@ from ledger.store import (
     ReservationConflict,
     VersionConflict,
 )
+from ledger.store.postgres_arrays import Array, ArrayDumper, packed
 from ledger.store.postgres_connections import (
     Connection,
     connected,
@@ -103,11 +105,13 @@ class PostgresSession:
         if time.monotonic() < self._no_attempt_before:
             raise type(self._why_none)(self._why_none.detail)
         try:
-            self._connection = connected(self._conninfo, self._place, self._timeout_s)
+            connection = connected(self._conninfo, self._place, self._timeout_s)
         except errors.Refusal as why:
             self._no_attempt_before = time.monotonic() + PAUSE_S
             self._why_none = why
             raise
+        connection.adapters.register_dumper(Array, ArrayDumper)
+        self._connection = connection
 
     def commit(self) -> None:
         """Do nothing: the call was its own transaction.  Now and then forget old keys."""
@@ -188,7 +192,7 @@ class PostgresSession:
         given = [
             column
             for kinds, rows in zip(_LISTS, gathered, strict=True)
-            for column in (map(list, zip(*rows, strict=True)) if rows else [[] for _ in kinds])
+            for column in map(packed, kinds, zip(*rows, strict=True) if rows else repeat(()))
         ]
         connection = self.connection
         asked: tuple[Any, ...] = (len(wishes), self._key_life_us, dense, *given)
@@ -196,7 +200,7 @@ class PostgresSession:
         if (erasure := wishes[0].append.erasure) is not None:
             query, asked = _ERASE, (*asked, erasure.position, erasure.body)
         try:
-            answered = connection.execute(query, asked, binary=True).fetchall()
+            answered = connection.execute(query, asked, prepare=True, binary=True).fetchall()
         except POISON:
             raise
         except psycopg.Error as trouble:
