@@ -9,9 +9,10 @@ import pwd
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,6 +30,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Stand:
     return given_tampering.stand(tmp_path_factory.mktemp("verify"), "sqlite")
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    return given_tampering.stand(tmp_path_factory.mktemp("postgres"), "postgres")
 
 
 # ---------------------------------------------------------------- a place that is only read
@@ -127,13 +133,10 @@ def test_what_is_written_to_beside_whoever_only_reads_is_not_judged(
 # ---------------------------------------------------------------- a role that may not read all
 
 
-def test_the_role_that_may_not_read_the_views_is_told_which_one_may(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    stand = given_tampering.stand(tmp_path_factory.mktemp("roles"), "postgres")
-    made = stand.ledger.database
+def test_the_role_that_may_not_read_the_views_is_told_which_one_may(postgres: Stand) -> None:
+    made = postgres.ledger.database
     assert made is not None
-    report = verify(made.owner_url, Options(stand.vkey))
+    report = verify(made.owner_url, Options(postgres.vkey))
     assert report.outcome is Outcome.UNCHECKED
     owner, app = (psycopg.conninfo.conninfo_to_dict(url)["user"] for url in (
         made.owner_url, made.app_url,
@@ -145,10 +148,30 @@ def test_the_role_that_may_not_read_the_views_is_told_which_one_may(
     )
     # Whatever it may read is compared all the same.
     assert report.checked["public documents"] > given_tampering.SUBMITTED
-    assert verify(made.owner_url, Options(stand.vkey, log_only=True)).outcome is Outcome.VERIFIED
-    whole = verify(made.app_url, Options(stand.vkey))
+    assert verify(made.owner_url, Options(postgres.vkey, log_only=True)).outcome is Outcome.VERIFIED
+    whole = verify(made.app_url, Options(postgres.vkey))
     assert whole.outcome is Outcome.VERIFIED
     assert "records in catalogue" in whole.checked
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_lists_are_asked_for_many_records_at_once(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: Stand = request.getfixturevalue("stand" if kind == "sqlite" else kind)
+    questions: list[str] = []
+    which = database.SQLite if kind == "sqlite" else database.PostgreSQL
+    read = which.read_views
+
+    def counted(self: Any, sql: str, values: Sequence[Any] = ()) -> database.Found:
+        questions.append(sql)
+        return read(self, sql, values)
+
+    monkeypatch.setattr(which, "read_views", counted)
+    report = verify(given.ledger.url, Options(given.vkey))
+    assert report.outcome is Outcome.VERIFIED
+    assert report.checked["records in catalogue"] > given_tampering.SUBMITTED
+    assert len(questions) < 50
 
 
 # ---------------------------------------------------------------- files behind a web server

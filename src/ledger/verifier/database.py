@@ -5,6 +5,7 @@ SQLite and PostgreSQL alike: the tables have the same columns, and only the addr
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -55,6 +56,13 @@ class Database(ABC):
     @abstractmethod
     def read_views(self, sql: str, given: Sequence[Any] = ()) -> Found:
         """Yield rows from the views, ``{v}`` before the names of their tables."""
+
+    @abstractmethod
+    def rows_of(self, table: str, key: str, fields: Sequence[str], values: Sequence[Any]) -> Found:
+        """Yield from a table of the views the rows whose key is one of some values.
+
+        The key stands before the fields.  Values are of one kind: whole numbers, or texts.
+        """
 
     @abstractmethod
     def damages(self) -> Iterator[str]:
@@ -138,6 +146,11 @@ class Database(ABC):
             yield Mark(size, "", bytes(root))
 
 
+def _listing(table: str, key: str, fields: Sequence[str], among: str) -> str:
+    columns = ", ".join((key, *fields))
+    return f"SELECT {columns} FROM {{v}}{table} WHERE {key} {among}"  # noqa: S608 - constants
+
+
 class SQLite(Database):
     """A ledger in a SQLite file, its views in another beside it."""
 
@@ -178,6 +191,11 @@ class SQLite(Database):
     def read_views(self, sql: str, given: Sequence[Any] = ()) -> Found:
         """Yield rows from the views."""
         return self._views.execute(sql.format(v=""), given) if self._views else iter(())
+
+    def rows_of(self, table: str, key: str, fields: Sequence[str], values: Sequence[Any]) -> Found:
+        """Yield the rows whose key is one of some values."""
+        sql = _listing(table, key, fields, "IN (SELECT value FROM json_each(?))")
+        return self.read_views(sql, (json.dumps(values),))
 
     def damages(self) -> Iterator[str]:
         """Yield what SQLite finds wrong, such as an index that contradicts its table."""
@@ -309,6 +327,10 @@ class PostgreSQL(Database):
                 cursor.close()
 
     read_views = read
+
+    def rows_of(self, table: str, key: str, fields: Sequence[str], values: Sequence[Any]) -> Found:
+        """Yield the rows whose key is one of some values."""
+        return self.read_views(_listing(table, key, fields, "= ANY(?)"), (values,))
 
     def damages(self) -> Iterator[str]:
         """Yield nothing: its files are the server's own affair."""

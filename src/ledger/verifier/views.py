@@ -21,10 +21,13 @@ from ledger.verifier.database import Database
 from ledger.verifier.report import Report
 from projections import ROLL_CALL, public_view
 from projections.folded import FOLD, Folded, Logged
+from projections.table import Table
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LEDGER: Final = "ledger"
 ACTOR: Final = "actor:"
+HELD_MAX: Final = 2_000
+"""Rows of lists that are expected at once, before the lists are asked for them."""
 TOLD_MAX: Final = 10
 """How many members of a document that differs are told."""
 
@@ -85,6 +88,9 @@ class Folds:
         """What was in force after 0, 1, 2 … facts of the ledger itself."""
         self.standings: dict[str, Standing] = {}
         self._rows = dict.fromkeys(Lists, 0)
+        self._held: dict[Table, dict[Any, tuple[str, list[tuple[Any, ...]]]]] = {}
+        """By table and key: the record, and the rows that it has to have there."""
+        self._holds = 0
 
     def compare(self) -> None:
         """Compare the documents, then the lists beside them."""
@@ -147,9 +153,12 @@ class Folds:
                 self._unreadable(facts[-1][2], trouble)
                 continue
             for name in lists:
-                self._listed(name, entries, record)
+                self._expected(name, entries, record)
+            if self._holds >= HELD_MAX:
+                self._listed()
             stream, version, position, at, *_rest = facts[-1]
             yield stream, version, position, at, body
+        self._listed()
 
     def _document(
         self, record: str, mine: tuple[Any, ...] | None, other: tuple[Any, ...] | None
@@ -230,8 +239,8 @@ class Folds:
                 chosen.append(name)
         return chosen
 
-    def _listed(self, name: str, entries: list[Logged], record: Folded) -> None:
-        """Compare a record's rows in a list, as of the position at which that list stands."""
+    def _expected(self, name: str, entries: list[Logged], record: Folded) -> None:
+        """Hold a record's rows in a list, as of the position at which that list stands."""
         standing = self.standings[name]
         in_force = self.in_force[standing.in_force]
         if record.last.position > standing.position or in_force is not record.in_force:
@@ -243,24 +252,37 @@ class Folds:
         wanted = projection.rows(record)
         self._report.count(f"records in {name}")
         for table in projection.TABLES:
-            columns = ", ".join(table.fields)
-            sql = f"SELECT {columns} FROM {{v}}{table.name} WHERE {table.key} = ?"  # noqa: S608
-            key = getattr(record, table.by)
-            found = sorted(map(tuple, self._database.read_views(sql, (key,))), key=repr)
             expected = sorted(map(tuple, wanted.get(table.name, ())), key=repr)
+            key = getattr(record, table.by)
+            self._held.setdefault(table, {})[key] = record.record_id, expected
             self._rows[name] += len(expected)
-            if expected == found:
-                continue
-            for mine in expected:
-                if mine not in found:
-                    self._report.differs(
-                        f"views {table.name}", record.record_id, "row", mine, "none"
-                    )
-            for other in found:
-                if other not in expected:
-                    self._report.differs(
-                        f"views {table.name}", record.record_id, "row", "none", other
-                    )
+            self._holds += 1 + len(expected)
+
+    def _listed(self) -> None:
+        """Compare the rows that are held with the lists, some hundreds of records at once."""
+        for table, records in self._held.items():
+            found: dict[Any, list[tuple[Any, ...]]] = {key: [] for key in records}
+            for key, *row in self._database.rows_of(
+                table.name, table.key, table.fields, list(records)
+            ):
+                found[key].append(tuple(row))
+            for key, (record, expected) in records.items():
+                self._compared(f"views {table.name}", record, expected, found[key])
+        self._held.clear()
+        self._holds = 0
+
+    def _compared(
+        self, table: str, record: str, expected: list[tuple[Any, ...]], found: list[tuple[Any, ...]]
+    ) -> None:
+        found.sort(key=repr)
+        if expected == found:
+            return
+        for mine in expected:
+            if mine not in found:
+                self._report.differs(table, record, "row", mine, "none")
+        for other in found:
+            if other not in expected:
+                self._report.differs(table, record, "row", "none", other)
 
     def _counted(self, name: str) -> None:
         """Tell rows that belong to no record."""
