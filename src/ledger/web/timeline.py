@@ -20,6 +20,9 @@ Body = Mapping[str, Any]
 EFFECTIVE: Final = {kind.TYPE: kind.EFFECTIVE for kind in get_args(AnyEvent)}
 """By type of event, the member that says since when it holds."""
 
+RULE_KEPT: Final = {True: "kept", False: "not kept", None: "not to be decided"}
+"""What the check that was recorded with a submission found."""
+
 GROUPS: Final = ("content", "review", "claims", "registration")
 """The groups of public facts that may each rest on another event."""
 
@@ -144,7 +147,9 @@ def _unworded(_body: Body) -> str:
 
 def _submitted(body: Body) -> str:
     content = body.get("content") or {}
-    return f"Submitted as {body.get('handle', '?')}: {content.get('title', 'title not kept')}"
+    rule = body.get("publication_rule") or {}
+    kept = f"; the publication rule was {RULE_KEPT[rule.get('kept')]}" if rule else ""
+    return f"Submitted as {body.get('handle', '?')}{kept}: {content.get('title', 'title not kept')}"
 
 
 def _resubmitted(body: Body) -> str:
