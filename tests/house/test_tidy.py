@@ -31,7 +31,9 @@ LONGER = {
     "run.py": 520,  # one file by design: it runs before anything is installed
     "src/ledger/errors.py": 700,  # a list: one class and one sentence for each refusal
 }
-FOLDERS = ("src", "projections", "tests", "docs", "benchmarks", "requirements", ".ci")
+PYTHON = ("src", "projections", "docs", "benchmarks", "drills")
+"""The folders of programs; tests are as long as what they tell."""
+FOLDERS = (*PYTHON, "tests", "requirements", ".ci")
 TEXTS = {
     ".py",
     ".md",
@@ -43,6 +45,10 @@ TEXTS = {
     ".css",
     ".js",
     ".sql",
+    ".go",
+    ".mjs",
+    ".svg",
+    ".json",
     ".txt",
     "",
 }
@@ -51,7 +57,7 @@ pytestmark = pytest.mark.repo
 
 
 def sources() -> list[Path]:
-    found = [file for top in ("src", "projections", "docs") for file in (ROOT / top).rglob("*.py")]
+    found = [file for top in PYTHON for file in (ROOT / top).rglob("*.py")]
     return sorted([*found, ROOT / "run.py"])
 
 
@@ -84,6 +90,11 @@ def test_a_source_file_is_short(file: Path) -> None:
 def test_a_module_says_what_it_is_for(file: Path) -> None:
     said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
     assert re.match(r"\S.{20,}", said), f"{named(file)} has no docstring"
+
+
+def test_no_folder_is_left_out() -> None:
+    folders = [top for top in ROOT.iterdir() if top.is_dir() and not top.name.startswith(".")]
+    assert {top.name for top in folders if any(top.rglob("*.py"))} <= {*FOLDERS}
 
 
 def test_the_package_ledger_imports_nothing() -> None:
