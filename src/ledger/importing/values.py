@@ -31,7 +31,7 @@ from ledger.vocabulary import (
 
 NUMBER: Final = r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?"
 
-_MONTHS: Final = (
+MONTHS: Final = (
     "January",
     "February",
     "March",
@@ -45,6 +45,8 @@ _MONTHS: Final = (
     "November",
     "December",
 )
+"""The months as pages write them, here and elsewhere; never those of a machine's own language."""
+
 _DAY: Final = re.compile(r"(?P<day>[0-9]{1,2}) (?P<month>[A-Z][a-z]+) (?P<year>[0-9]{4})")
 _ISO_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT: Final = re.compile(
@@ -98,9 +100,9 @@ def day(text: str) -> date | None:
             read = date.fromisoformat(text)
         else:
             found = _DAY.fullmatch(text)
-            if found is None or found["month"] not in _MONTHS:
+            if found is None or found["month"] not in MONTHS:
                 return None
-            month = _MONTHS.index(found["month"]) + 1
+            month = MONTHS.index(found["month"]) + 1
             read = date(int(found["year"]), month, int(found["day"]))
     except ValueError:
         return None

@@ -11,22 +11,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from ledger.content import CENT
+from ledger.importing.values import MONTHS
 from ledger.web import urls
 
-MONTHS: Final = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 LINKED_LENGTH_MAX: Final = 2_000
 KIBIBYTE: Final = 1024
 
