@@ -134,7 +134,8 @@ def _by_many(
 
     def give() -> None:
         if chunk := list(islice(streams, CHUNK)):
-            under_way.append((chunk, pool.submit(_made_elsewhere, chunk, names, in_force)))
+            rows = [[_plain(row) for row in stream] for stream in chunk]
+            under_way.append((chunk, pool.submit(_made_elsewhere, rows, names, in_force)))
 
     try:
         for _place in range(2 * hands):
@@ -159,12 +160,25 @@ def _stand_back() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
+def _plain(row: FactRow) -> tuple[Any, ...]:
+    """Return a row as another process is sent it, which is three times as fast as the object."""
+    return (
+        row.position,
+        row.recorded_at,
+        row.originator_id,
+        row.originator_version,
+        row.topic,
+        row.state,
+    )
+
+
 def _made_elsewhere(
-    chunk: list[Stream], names: tuple[str, ...], in_force: InForce
+    rows: list[list[tuple[Any, ...]]], names: tuple[str, ...], in_force: InForce
 ) -> list[Made] | None:
     """Fold in a process of the pool; None if it cannot be done."""
     wanted = {name: ROLL_CALL[name] for name in names}
+    streams = ([FactRow(*row) for row in stream] for stream in rows)
     try:
-        return _in_order(made(chunk, wanted, in_force))
+        return _in_order(made(streams, wanted, in_force))
     except Poison:
         return None
