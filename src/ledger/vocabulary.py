@@ -15,6 +15,7 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Final
 
 import uuid_utils
@@ -41,6 +42,7 @@ _INSTANT = re.compile(
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
 _DECIMAL = re.compile(r"-?[0-9]{1,60}([.][0-9]{1,60})?([eE][+-]?[0-9]{1,3})?\Z")
+_NO_FIGURE = 'is not a decimal figure as text, such as "8.10"'
 _PLAIN_FIGURE = r"^-?[0-9]{1,30}([.][0-9]{1,30})?$"
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _DOI = re.compile(r"10\.[0-9]{4,9}/[!-~]+\Z")
@@ -168,10 +170,22 @@ def _instant(given: object) -> object:
 
 def _exact(given: object) -> object:
     # A JSON number has lost its digits by the time it is read: 8.10 has become 8.1.
-    if isinstance(given, float) or (isinstance(given, str) and not _DECIMAL.match(given)):
-        message = 'is not a decimal figure as text, such as "8.10"'
+    if isinstance(given, float):
+        raise ValueError(_NO_FIGURE)  # noqa: TRY004 - pydantic reports ValueError
+    return _figure(str(given)) if isinstance(given, str | Decimal) else given
+
+
+@lru_cache(maxsize=4_096)  # the texts of scores are few, and read over and over
+def _figure(text: str) -> Decimal:
+    if not _DECIMAL.match(text):
+        raise ValueError(_NO_FIGURE)
+    figure = Decimal(text)
+    _sign, digits, exponent = figure.as_tuple()
+    if len(digits) > FIGURE_DIGITS_MAX or abs(int(exponent)) > FIGURE_EXPONENT_MAX:
+        bounds = f"{FIGURE_DIGITS_MAX} digits or an exponent beyond {FIGURE_EXPONENT_MAX}"
+        message = f"has more than {bounds}"
         raise ValueError(message)
-    return Decimal(given) if isinstance(given, str) else given
+    return figure
 
 
 def _utc(moment: datetime) -> datetime:
@@ -184,19 +198,6 @@ def _utc(moment: datetime) -> datetime:
         message = f"is before {EARLIEST_DAY.isoformat()}"
         raise ValueError(message)
     return moment
-
-
-def _figure(figure: Decimal) -> Decimal:
-    _sign, digits, exponent = figure.as_tuple()
-    if not isinstance(exponent, int):
-        message = "is not a finite number"
-        raise ValueError(message)  # noqa: TRY004 - pydantic reports ValueError as a validation error
-    if len(digits) > FIGURE_DIGITS_MAX or abs(exponent) > FIGURE_EXPONENT_MAX:
-        message = (
-            f"has more than {FIGURE_DIGITS_MAX} digits or an exponent beyond {FIGURE_EXPONENT_MAX}"
-        )
-        raise ValueError(message)
-    return figure
 
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_line)]
@@ -243,7 +244,6 @@ Figure = Annotated[
     Decimal,
     Field(allow_inf_nan=False),
     BeforeValidator(_exact),
-    AfterValidator(_figure),
     WithJsonSchema({"type": "string", "pattern": _PLAIN_FIGURE}, mode="validation"),
 ]
 """An exact decimal, digits kept as given (``100.0`` stays ``100.0``); a string on the wire."""

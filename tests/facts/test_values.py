@@ -167,6 +167,17 @@ def test_a_figure_is_finite_and_of_bounded_size(figure: str) -> None:
         taken(Figure, figure)
 
 
+@pytest.mark.parametrize("figure", ["NaN", "sNaN", "Infinity", "1E+401", "1E-401", "9" * 61])
+def test_a_figure_that_was_made_elsewhere_is_bounded_too(figure: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Figure).validate_python(Decimal(figure), strict=True)
+
+
+def test_figures_that_are_equal_each_keep_their_digits() -> None:
+    texts = ["8.1", "8.10", "8.1", "81E-1", "8.10"]
+    assert [str(taken(Figure, text)) for text in texts] == ["8.1", "8.10", "8.1", "8.1", "8.10"]
+
+
 @pytest.mark.parametrize("raw", ["NaN", "Infinity", "-Infinity", "1e400", "true", "null", "[1]"])
 def test_a_figure_in_json_is_a_finite_number(raw: str) -> None:
     with pytest.raises(ValidationError):
