@@ -16,7 +16,7 @@ from given_erasures import erase, position_of
 from given_service import Api, api
 from ledger.content import PublicField
 from ledger.vocabulary import ArtifactRole, Gate, Nature, Outcome, new_record_id
-from ledger.web import part, urls
+from ledger.web import diff_page, part, urls
 from view_facts import Fact, attached, corrected, evaluated, red_team, submitted
 
 MANY = part.SHOWN_MAX + 30
@@ -155,13 +155,13 @@ def test_a_version_that_is_none_is_refused_by_name(ledger: Api, page: str, befor
 
 def test_of_very_many_changes_the_first_are_shown(ledger: Api) -> None:
     page = soup(ledger, f"{PAGE}/diff")
-    assert len(page.select(".timeline > li")) == part.SHOWN_MAX
+    assert len(page.select(".timeline > li")) == diff_page.CHANGES_MAX
     said = page.select_one("p.aside:has(+ ol)")
     assert said is not None
     changes = ledger.client.get(str(said.select_one("a")["href"])).json()["changes"]  # type: ignore[index]
-    assert len(changes) > part.SHOWN_MAX
+    assert len(changes) > diff_page.CHANGES_MAX
     assert said.get_text().startswith(
-        f"The first {part.SHOWN_MAX} of {len(changes)} changes are shown."
+        f"The first {diff_page.CHANGES_MAX} of {len(changes)} changes are shown."
     )
 
 

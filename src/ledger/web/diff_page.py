@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ledger.differing import Change, Difference, Point
 from ledger.governance import STREAM
 from ledger.web import part, urls, wording
 from ledger.web.fact import Fact, at_moment, on_day
+
+CHANGES_MAX: Final = 300
+"""How many changes a page shows: all that a record of some facts has since its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def build(document: Mapping[str, Any], found: Difference, asked: Mapping[str, st
     """Return the page; ``asked`` are the points as they were given."""
     handle = document["handle"]
     json_href = urls.diff(document["record_id"], **asked)
-    left_out = part.counted(len(found.changes), "change", "first")
+    left_out = part.counted(len(found.changes), "change", "first", CHANGES_MAX)
     return DiffPage(
         handle=handle,
         title=document["title"],
@@ -77,7 +80,7 @@ def build(document: Mapping[str, Any], found: Difference, asked: Mapping[str, st
         ),
         shortened=Fact(left_out, "All changes as JSON", json_href) if left_out else None,
         rows=tuple(
-            _row(change, handle, document["version"]) for change in found.changes[: part.SHOWN_MAX]
+            _row(change, handle, document["version"]) for change in found.changes[:CHANGES_MAX]
         ),
     )
 

@@ -59,11 +59,11 @@ def _sentence(start: int, stop: int, total: int, noun: str) -> str | None:
     return f"Numbers {start + 1:,} to {stop:,} of {wording.count(total, noun)}."
 
 
-def counted(total: int, noun: str, which: str = "newest") -> str | None:
+def counted(total: int, noun: str, which: str = "newest", most: int = SHOWN_MAX) -> str | None:
     """Return how many of a list stand on a page that shows some of it; None if it shows all."""
-    if total <= SHOWN_MAX:
+    if total <= most:
         return None
-    return f"The {which} {SHOWN_MAX} of {wording.count(total, noun)} are shown."
+    return f"The {which} {most} of {wording.count(total, noun)} are shown."
 
 
 def version_href(id_: str, version: int, last: int, page: str | None = None) -> str:
