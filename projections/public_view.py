@@ -59,6 +59,7 @@ STANDINGS: Final = {
 }
 """What a nature does to the standing, the gravest last: only a reinstatement makes it lighter."""
 
+POLICIES: Final = tuple(PolicyVersion)
 GRAVITY: Final = ("clear", *STANDINGS.values())
 
 
@@ -204,7 +205,7 @@ def document(page: Page, in_force: InForce) -> dict[str, Any]:
         "basis": page.basis,
         "kind": content.kind.value,
         "title": content.title,
-        "abstract": content.abstract.model_dump() if content.abstract else None,
+        "abstract": {**vars(content.abstract)} if content.abstract else None,
         "research_question": content.research_question,
         "submitted_on": facts.submitted_on.isoformat() if facts.submitted_on else None,
         "publisher": content.publisher,
@@ -246,18 +247,18 @@ def _inputs_by_policy(
     everything = _inputs(page, page.evaluations, ruling)
     checked = tuple(e for e in page.evaluations if e.basis.kind == "checked")
     if len(checked) == len(page.evaluations):
-        return dict.fromkeys(PolicyVersion, everything)
+        return dict.fromkeys(POLICIES, everything)
     ruling = verdict(checked, page.submission, page.facts.submitted_on, in_force)
     only_checked = _inputs(page, checked, ruling)
-    return {v: everything if v is PolicyVersion.V1 else only_checked for v in PolicyVersion}
+    return {v: everything if v is PolicyVersion.V1 else only_checked for v in POLICIES}
 
 
 def _inputs(page: Page, counted: tuple[GateEvaluated, ...], ruling: Verdict) -> Inputs:
-    passed = [
-        e.evidence
+    passed = {
+        type(e.evidence)
         for e, state in zip(counted, states(counted, page.submission), strict=True)
         if state == "counting" and e.outcome is Outcome.PASSED
-    ]
+    }
     roles = {a.role for a in page.artifacts if a.digest is not None}
     claims = page.facts.claims or ClaimCounts()
     return Inputs(
@@ -269,8 +270,8 @@ def _inputs(page: Page, counted: tuple[GateEvaluated, ...], ruling: Verdict) -> 
         reproduced=claims.independently_reproduced,
         registered=page.registration is not None,
         status=ruling.status,
-        formal=any(isinstance(evidence, LeanEvidence) for evidence in passed),
-        sandbox=any(isinstance(evidence, SandboxEvidence) for evidence in passed),
+        formal=LeanEvidence in passed,
+        sandbox=SandboxEvidence in passed,
         bundled=ArtifactRole.PROOF_SOURCE in roles
         or {ArtifactRole.REPRO_SCRIPT, ArtifactRole.REPRO_RESULTS} <= roles,
     )
@@ -280,9 +281,10 @@ def _review(page: Page) -> dict[str, Any] | None:
     review = page.facts.review
     if review is None:
         return None
+    scores = review.scores
     return {
         "mean": None if review.mean is None else str(review.mean),
-        "scores": review.scores.model_dump(mode="json") if review.scores else None,
+        "scores": {by: str(score) for by, score in vars(scores).items()} if scores else None,
         "method": review.method,
     }
 
@@ -290,7 +292,7 @@ def _review(page: Page) -> dict[str, Any] | None:
 def _claims(page: Page) -> dict[str, Any]:
     counts = page.facts.claims or ClaimCounts()
     source = page.facts.claim_source
-    return {**counts.model_dump(mode="json"), "source": source.value if source else None}
+    return {**vars(counts), "source": source.value if source else None}
 
 
 def _verdict(page: Page, ruling: Verdict, in_force: InForce) -> dict[str, Any]:

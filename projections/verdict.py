@@ -75,6 +75,8 @@ def verdict(
     Only ``passed`` and ``failed`` settle a gate: a later run that broke down or found nothing
     neither clears a falsification nor spoils a verification (docs/decisions/0004).
     """
+    if not evaluations:
+        return _untouched(submitted_on, in_force)
     ruling = _ruling(evaluations, submission, submitted_on, in_force)
     before = falsified_before(evaluations, submission)
     if before is None or ruling.status is not Status.UNVERIFIED:
