@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,17 @@ def test_one_process_publishes_at_a_time(store: Store, files: KeyFile) -> None:
         assert mine
         assert Publisher(store.tree, files).publish() is None
     assert verified(Publisher(store.tree, files).publish(), files).size == 2
+
+
+def test_who_asks_for_all_to_be_published_waits_for_the_turn(store: Store, files: KeyFile) -> None:
+    fill(store, 2)
+    keeper = Keeper(store, Publisher(store.tree, files))
+    with ThreadPoolExecutor(1) as pool:
+        with files.turn():
+            asked = pool.submit(keeper.catch_up)
+            with pytest.raises(TimeoutError):
+                asked.result(0.2)
+        assert verified(asked.result(), files).size == 2
 
 
 # ------------------------------------------------------------ the files

@@ -136,7 +136,7 @@ class Keeper:
                     break
             except Overtaken:
                 continue
-        if self.publisher.publish() is None:
+        if self.publisher.publish(wait=True) is None:
             self.publisher.cosign()
         return self._store.tree.published()
 

@@ -152,15 +152,15 @@ class KeyFile:
         return self.make(origin)
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Give this process the turn to publish; False while another process has it."""
+    def turn(self, *, wait: bool = False) -> Iterator[bool]:
+        """Give the turn to publish; False while another has it, unless one is to wait for it."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except OSError as trouble:
             raise _unusable(self.path, "read", trouble) from trouble
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield False
             else:

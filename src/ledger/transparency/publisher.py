@@ -139,19 +139,19 @@ class Publisher:
                 self._not_shorter(each, self._tree.head())
         self._not_stopped()
 
-    def publish(self) -> Published | None:
+    def publish(self, *, wait: bool = False) -> Published | None:
         """Publish a checkpoint of what the tree holds; None when there is nothing to publish.
 
-        Also None where there never was a key, and while another process has the turn.  Refuses
-        LogRolledBack, LogStopped, LogKeyUnusable, and WitnessesMissing when the policy is not
-        content.
+        Also None where there never was a key, and while another has the turn, unless it is to
+        ``wait`` for its own.  Refuses LogRolledBack, LogStopped, LogKeyUnusable, and
+        WitnessesMissing when the policy is not content.
         """
         key = self.key()
         if key is None:
             self.check()
             self._files.not_lost()
             return None
-        with self._files.turn() as mine:
+        with self._files.turn(wait=wait) as mine:
             if not mine:
                 return None
             self._not_stopped()
