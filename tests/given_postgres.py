@@ -43,10 +43,17 @@ def _wheel() -> Path:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of this machine that nobody listens on but whoever is told of it.
+
+    It is bound here for as long as this process lives, so that nobody who asks for any free port
+    is given it; a server that is told its number may listen there all the same.
+    """
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", 0))
+    atexit.register(bound.close)
+    port: int = bound.getsockname()[1]
+    return port
 
 
 @dataclass

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from given_postgres import free_port
 from given_terminal import serving
 from given_transcript import is_shown, transcript, typed, with_command
 
@@ -28,11 +28,6 @@ def shell(tmp_path: Path) -> Path:
 def asked(folder: Path, commands: list[str]) -> list[list[str]]:
     places = {"LEDGER_DATABASE_URL": "sqlite:///ledger.db", "LEDGER_DATA_DIR": "ledger-data"}
     return typed(folder, commands, **places)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def test_the_transcript_is_what_happens(shell: Path) -> None:
