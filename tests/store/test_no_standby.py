@@ -31,9 +31,10 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def store(server: Server, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """A new ledger that waits for its server so many seconds at most."""
     database = server.create_database(f"ledger_{abs(hash(request.node.name))}")
     migrate(database.owner_url)
-    with postgres_store.open_store(database.app_url, timeout_s=1) as opened:
+    with postgres_store.open_store(database.app_url, timeout_s=request.param) as opened:
         yield opened
         synchronous_with(server, "")
 
@@ -60,10 +61,11 @@ def appended(store: Store, name: str) -> Future[Any]:
     return store.append(Append((event(name, 1),), idempotency=IdempotencyKey("a", name, "f")))
 
 
+@pytest.mark.parametrize("store", [1], indirect=True)
 def test_an_append_that_no_standby_takes_is_refused_and_its_retry_gets_the_truth(
     server: Server, store: Store
 ) -> None:
-    appended(store, "before").result(ANSWERED_S_MAX)
+    retried(store, "before")
     synchronous_with(server, "nobody")
     for _attempt in range(2):
         with pytest.raises(errors.StoreUnavailable):
@@ -74,6 +76,7 @@ def test_an_append_that_no_standby_takes_is_refused_and_its_retry_gets_the_truth
     assert [row.originator_id for row in store.rows()] == ["before", "waiting"]
 
 
+@pytest.mark.parametrize("store", [ANSWERED_S_MAX], indirect=True)
 def test_an_append_whose_wait_is_cancelled_is_not_acknowledged(
     server: Server, store: Store
 ) -> None:

@@ -129,11 +129,11 @@ def held(store: SQLiteStore) -> threading.Event:
 
     def wait(_position: int) -> None:
         there.set()
-        release.wait(5)
+        release.wait(60)
 
     store.subscribe_commits(wait)
     store.append(one("first"))
-    assert there.wait(5)
+    assert there.wait(60)
     return release
 
 

@@ -179,11 +179,11 @@ class Hold:
         self._held, self._there = threading.Event(), threading.Event()
         store.subscribe_commits(self._wait)
         self.first = store.append(one("first"))
-        assert self._there.wait(5)
+        assert self._there.wait(60)
 
     def _wait(self, _position: int) -> None:
         self._there.set()
-        self._held.wait(5)
+        self._held.wait(60)
 
     def release(self) -> None:
         self._held.set()
@@ -305,7 +305,7 @@ def test_closing_while_busy_breaks_no_reader_and_loses_no_answer(place: Place) -
     answers: list[Future[Receipt]] = []
 
     def write() -> None:
-        busy.wait(10)
+        busy.wait(60)
         for n in range(1_000):
             try:
                 answers.append(store.append(one(f"{threading.get_ident()}-{n}")))
@@ -313,17 +313,17 @@ def test_closing_while_busy_breaks_no_reader_and_loses_no_answer(place: Place) -
                 return
 
     def read() -> None:
-        busy.wait(10)
+        busy.wait(60)
         with pytest.raises(errors.StoreUnavailable):
             next(row for _n in itertools.count() for row in store.rows(page=10) if not row.topic)
 
     with ThreadPoolExecutor(8) as pool:
         work = [pool.submit(task) for task in (write, read) * 4]
-        busy.wait(10)
+        busy.wait(60)
         time.sleep(0.05)
         store.close()
         for done in work:
-            done.result(10)
+            done.result(60)
     acknowledged = {answer.result(0).position for answer in answers}
     with place.open() as reopened:
         assert positions(reopened) == sorted(acknowledged)
@@ -358,7 +358,7 @@ def test_several_processes_append_to_one_dense_log(store: Store, place: Place) -
     processes = [writing(place, name, 50) for name in ("p", "q")]
     receipts: dict[str, int] = {}
     for process in processes:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
         assert process.returncode == 0
         receipts |= acknowledged(output)
     assert positions(store) == list(range(1, 401))

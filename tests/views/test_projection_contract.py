@@ -246,15 +246,15 @@ def test_a_running_read_outlives_the_closing(place: Place) -> None:
     def read() -> None:
         with views.reading() as reader:
             reading.set()
-            go_on.wait(5)
+            go_on.wait(60)
             found.append(reader.execute("SELECT 1").fetchone())
 
     reader = threading.Thread(target=read)
     reader.start()
-    reading.wait(5)
+    assert reading.wait(60)
     closer = threading.Thread(target=views.close)
     closer.start()
     go_on.set()
-    closer.join(5)
-    reader.join(5)
+    closer.join(60)
+    reader.join(60)
     assert found == [(1,)]

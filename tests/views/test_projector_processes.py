@@ -34,7 +34,7 @@ from view_facts import submitted, uuid
 pytestmark = pytest.mark.slow
 
 BEHIND = [name for name in ROLL_CALL if name != public_view.NAME]
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 def eventually(holds: Callable[[], Any]) -> Any:
@@ -210,7 +210,7 @@ def test_a_projector_outlives_its_server(tmp_path: Path, machine: given_postgres
                 machine.start()
                 position = eventually(lambda: _appended(ledger))
                 eventually(lambda: ledger.reached(position))
-                [leader] = [each for each in running if each.leads()]
+                [leader] = eventually(lambda: [each for each in running if each.leads()])
                 for each in running:
                     code, log = each.stop()
                     assert code == 0

@@ -146,10 +146,10 @@ def test_closed_views_refuse(address: str) -> None:
 
 
 def cut(address: str) -> None:
-    """Cut every connection that views have to a database."""
+    """Cut every connection that views have to a database, and wait until they are gone."""
     with psycopg.connect(address.replace("ledger_api@", "postgres@"), autocommit=True) as server:
         server.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
 
