@@ -24,10 +24,17 @@ SCRIPT = b"print(40 + 2)\n"
 RESULTS = b'{"answer": 42}\n'
 
 
+WAIT_S = 20.0
+"""How long reads wait for a view, so that none is behind for a reader only because the machine is
+busy; in seconds."""
+
+
 def settings_in(folder: Path, **changes: Any) -> Settings:
     """Return settings whose files all lie in ``folder``."""
     return Settings(
-        database_url=f"sqlite:///{folder / 'ledger.db'}", data_dir=folder / "data", **changes
+        database_url=f"sqlite:///{folder / 'ledger.db'}",
+        data_dir=folder / "data",
+        **{"wait_s": WAIT_S} | changes,
     )
 
 
@@ -131,7 +138,7 @@ def served(service: Service) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not server.started:
             if time.monotonic() > deadline or not thread.is_alive():
                 message = "the server did not start"
@@ -141,7 +148,7 @@ def served(service: Service) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(120)
 
 
 @contextmanager

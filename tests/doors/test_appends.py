@@ -12,11 +12,12 @@ import httpx
 import pytest
 from pydantic import ConfigDict
 
+from given_clock import set_clock
 from given_service import RESULTS, SCRIPT, Api, api, digest_of, served, settings_in
 from ledger import engine
 from ledger.commands import Submit
 from ledger.service import Service
-from ledger.vocabulary import Scope
+from ledger.vocabulary import Scope, now
 from ledger.web import appends
 from ledger.web.appends import Appended
 from ledger.web.routes import ROUTES
@@ -223,7 +224,7 @@ def test_a_retry_survives_an_upgrade_that_adds_a_member(
         monkeypatch.setattr(appends, "ROUTES", routes)
         service = Service(settings_in(tmp_path))
         with served(service) as address:
-            again = httpx.post(f"{address}/v1/records", json=body, headers=headers)
+            again = httpx.post(f"{address}/v1/records", json=body, headers=headers, timeout=30)
         assert (again.status_code, again.text) == (201, first.text)
 
 
@@ -232,12 +233,14 @@ def test_a_clock_that_was_set_back_does_not_undo_the_log(
 ) -> None:
     record = ledger.submit().json()["record_id"]
     monkeypatch.setattr(engine, "now", lambda: datetime(2020, 1, 1, tzinfo=UTC))
-    assert ledger.upload(record, "repro-script", SCRIPT).status_code == 201
-    assert ledger.upload(record, "repro-results", RESULTS).status_code == 201
-    answer = ledger.post(record, "gate-evaluations", ledger.sandbox(record))
-    # The gate was activated in this log, whatever the clock says since.
-    assert answer.status_code == 201, answer.text
-    noted = ledger.submit(submitted_on=None)
+    # What is recorded is recorded on one day, also when it is midnight.
+    with set_clock(now()):
+        assert ledger.upload(record, "repro-script", SCRIPT).status_code == 201
+        assert ledger.upload(record, "repro-results", RESULTS).status_code == 201
+        answer = ledger.post(record, "gate-evaluations", ledger.sandbox(record))
+        # The gate was activated in this log, whatever the clock says since.
+        assert answer.status_code == 201, answer.text
+        noted = ledger.submit(submitted_on=None)
     assert noted.status_code == 201, noted.text
     day = ledger.view(noted.json()["record_id"])["submitted_on"]
     assert day == noted.json()["recorded_at"][:10]

@@ -70,6 +70,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         records = stock(client)
         position = max(client.view(handle)["position"] for handle in asdict(records).values())
         assert "Catching up" not in client.client.get(f"/?position={position}").text
+        receipt = client.client.get(urls.receipt(position), headers={"Prefer": "wait=30"})
+        assert receipt.status_code == 200
         yield Site(client, records)
 
 

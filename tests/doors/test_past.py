@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from given_clock import set_clock
 from given_erasures import erase
 from given_service import RESULTS, SCRIPT, Api, api
 from ledger import actors, governance
@@ -185,7 +186,8 @@ def test_what_is_settled_may_be_kept_and_says_of_when_it_is(told: Told) -> None:
     # A further fact gets a later moment than the last; it may be the next one.
     newest = told.get(recorded_at=last["recorded_at"])
     assert newest.headers["Cache-Control"] == "public, max-age=86400, immutable"
-    present = told.get(recorded_at=after(last["recorded_at"], microseconds=1))
+    *_, end = told.ledger.service.store.rows()
+    present = told.get(recorded_at=after(moment_text(end.recorded_at), microseconds=1))
     assert present.headers["Cache-Control"] == "no-cache"
     assert "Memento-Datetime" not in present.headers
 
@@ -308,19 +310,21 @@ def test_a_moment_that_has_no_answer_is_refused_on_every_part(told: Told, part: 
     assert problem["first"] == "2026-07-01T00:00:00.000000Z"
     problem = refused(told.get(part, version=7), 404, "version-unknown")
     assert problem["last"] == 6
-    later = moment_text(now() + timedelta(minutes=1))
-    for name in ("recorded_at", "as_of"):
-        refused(told.get(part, **{name: later}), 422, "moment-in-future")
-        refused(told.get(part, **{name: "9999-12-31"}), 422, "moment-in-future")
+    with set_clock(now()) as clock:
+        later = moment_text(clock.at + timedelta(minutes=1))
+        for name in ("recorded_at", "as_of"):
+            refused(told.get(part, **{name: later}), 422, "moment-in-future")
+            refused(told.get(part, **{name: "9999-12-31"}), 422, "moment-in-future")
 
 
 def test_today_is_not_the_future(told: Told) -> None:
-    today = now().date().isoformat()
-    for name in ("recorded_at", "as_of"):
-        was = told.was(**{name: today})
-        del was["past"]
-        assert was == told.shown[-1]
-    assert told.get(recorded_at=today).headers["Cache-Control"] == "no-cache"
+    with set_clock(now()) as clock:
+        today = clock.at.date().isoformat()
+        for name in ("recorded_at", "as_of"):
+            was = told.was(**{name: today})
+            del was["past"]
+            assert was == told.shown[-1]
+        assert told.get(recorded_at=today).headers["Cache-Control"] == "no-cache"
 
 
 def test_the_known_moment_bounds_what_can_be_asked(told: Told) -> None:

@@ -331,7 +331,8 @@ NAME = "Quillfeather"
 
 
 def erase(client: Api, position: int) -> None:
-    record = client.client.get("/v1/records").json()["items"]
+    head = {"Ledger-Position": str(client.service.store.head())}
+    record = client.client.get("/v1/records", headers=head).json()["items"]
     handle = next(r["handle"] for r in record if NAME in r["title"])
     body = {"members": ["/content/title"], "reason": "Asked to.", "asked_by": "data-subject"}
     answer = client.client.post(
