@@ -146,7 +146,7 @@ class Ledger:
             yield Api(client, service)
             position = asyncio.run(service.store.position())
             assert asyncio.run(service.caught_up(position))
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while True:
                 published = service.store.tree.published()
                 if published and published.size == position:

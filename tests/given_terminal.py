@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "ledger")
-START_S_MAX = 30
+START_S_MAX = 120
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -24,6 +24,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     own = {
         "LEDGER_DATABASE_URL": f"sqlite:///{folder / 'ledger.db'}",
         "LEDGER_DATA_DIR": str(folder / "data"),
+        "LEDGER_WAIT_S": "20",
     }
     return kept | {"COLUMNS": "120", "NO_COLOR": "1"} | own | settings
 
@@ -37,7 +38,7 @@ def ledger(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPr
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
@@ -71,7 +72,7 @@ class Server:
     def stop(self, by: signal.Signals = signal.SIGINT) -> tuple[int, str]:
         """Tell the server to stop; return its exit code and what it wrote to stderr."""
         self.process.send_signal(by)
-        _out, err = self.process.communicate(timeout=30)
+        _out, err = self.process.communicate(timeout=120)
         return self.process.returncode, err
 
 

@@ -68,7 +68,7 @@ def chromium() -> str:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     service = founded(Path(tmp_path_factory.mktemp("browser")), wait_s=20)
     with served(service) as base:
-        with httpx.Client(base_url=base) as client:
+        with httpx.Client(base_url=base, timeout=30) as client:
             api = Api(client, service)
             records = stock(api)
             position = max(api.view(handle)["position"] for handle in asdict(records).values())

@@ -343,7 +343,7 @@ def test_the_command_line_prints_what_is_served(shelf: Shelf) -> None:
             env=environment(shelf.folder, LEDGER_BASE_URL=BASE),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -208,7 +208,7 @@ def test_every_append_is_measured_and_every_batch(ledger: Api) -> None:
 
     def more(name: str) -> float:
         # An answer is given before it is counted, by a hair's breadth.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             found = sample(ledger, name) - before.get((name, frozenset()), 0)
             if found >= 5:
@@ -307,7 +307,7 @@ def test_the_log_has_one_line_for_each_request_and_no_secret(tmp_path: Path) -> 
     key = done(tmp_path, "keys", "create", "--name", "pipeline", "--scope", "submit").split()[-1]
     body = {"content": {"title": f"A study of {SECRET}", "publisher": "Example Research"}}
     with serving(tmp_path, 0, "--access-log", LEDGER_LOG_FORMAT="json") as server:
-        with httpx.Client(base_url=server.address) as client:
+        with httpx.Client(base_url=server.address, timeout=30) as client:
             sent = {"Authorization": f"Bearer {key}", "Idempotency-Key": SECRET}
             posted = client.post("/v1/records", json=body, headers=sent)
             client.get(f"/v1/records/x%0Ay?key={SECRET}", headers={"X-Request-ID": "request-2"})
@@ -370,7 +370,7 @@ def test_an_answer_is_counted_when_its_service_is_real(tmp_path: Path) -> None:
     service = founded(tmp_path)
     with served(service) as address:
         assert (
-            httpx.get(f"{address}/metrics")
+            httpx.get(f"{address}/metrics", timeout=30)
             .headers["Content-Type"]
             .startswith("text/plain; version=0.0.4")
         )

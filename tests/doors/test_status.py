@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jsonschema
 import pytest
 
@@ -157,5 +156,5 @@ def test_the_example_runs(ledger: Api) -> None:
     content = operation["requestBody"]["content"]["application/json"]
     resolver = {"components": described["components"]}
     jsonschema.validate(content["example"], content["schema"] | resolver)
-    answer = httpx.post(f"{ledger.client.base_url}/v1/status", json=content["example"])
+    answer = ledger.client.post("/v1/status", json=content["example"])
     assert [each["answer"] for each in answer.json()["records"]] == ["unknown", "unknown"]

@@ -53,7 +53,7 @@ class Load:
 
     def ended(self) -> None:
         for thread in self._threads:
-            thread.join(30)
+            thread.join(120)
             assert not thread.is_alive()
 
 
@@ -88,7 +88,7 @@ def test_what_was_taken_is_answered_and_what_was_answered_is_in_the_log(
 ) -> None:
     running, key = server
     load = Load(running.address, key)
-    assert load.enough.wait(60)
+    assert load.enough.wait(300)
     code, err = running.stop(by)
     load.ended()
     assert (code, err, load.trouble) == (0, "", [])

@@ -37,10 +37,10 @@ def hosted(folder: Path) -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
-                httpx.get(f"{address}/{form.MANIFEST}").raise_for_status()
+                httpx.get(f"{address}/{form.MANIFEST}", timeout=30).raise_for_status()
                 break
             except httpx.TransportError:
                 assert time.monotonic() < deadline, "it did not start"
@@ -84,7 +84,7 @@ def test_an_archive_is_a_log_that_outsiders_verify(tmp_path: Path) -> None:
 
 def proofs_hold(address: str, vkey: str) -> None:
     """Prove each event of the hosted archive, from what the web server gives, to the checkpoint."""
-    with httpx.Client(base_url=address) as client:
+    with httpx.Client(base_url=address, timeout=30) as client:
         note = client.get("/log/checkpoint").content
         checkpoint, _ = open_checkpoint(note, VerifierKey.parse(vkey))
         tiles: dict[str, bytes] = {}

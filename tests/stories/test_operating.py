@@ -121,7 +121,7 @@ class Shell:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=480,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -135,7 +135,7 @@ class Shell:
     def _typed(self, n: int, command: str, shown: list[str]) -> list[str]:
         command = command.replace("KEY_ID", "$(ledger keys list | grep ^sandbox | cut -f 2)")
         if command.endswith(" &"):
-            wait = f"for _ in $(seq 300); do [ -s said.{n} ] && break; sleep 0.1; done"
+            wait = f"for _ in $(seq 1200); do [ -s said.{n} ] && break; sleep 0.1; done"
             return [
                 f"{command.removesuffix(' &')} >said.{n} &",
                 'PIDS="$PIDS $!"',

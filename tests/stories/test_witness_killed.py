@@ -50,7 +50,8 @@ class Growing:
 
 
 def held(address: str, digest: str) -> Checkpoint:
-    note = httpx.get(f"{address}/{digest}/checkpoint").raise_for_status().content
+    answer = httpx.get(f"{address}/{digest}/checkpoint", timeout=30)
+    note = answer.raise_for_status().content
     return open_checkpoint(note, LOG.verifier, [WITNESS.verifier])[0]
 
 
