@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -83,6 +84,35 @@ def test_many_tiles_are_read_at_once(store: Store) -> None:
     places = [(level, index) for level in range(2) for index in range(700)]
     assert tree.step(0, head(1), [Tile(*each, TILE) for each in places])
     assert tree.tiles(places) == dict.fromkeys(places, TILE)
+
+
+def test_head_and_tiles_are_read_as_of_one_moment(store: Store) -> None:
+    tree = filled(store, 9).tree
+    assert tree.head_and_tiles([]) == (TreeHead(0, b""), {})
+    assert tree.head_and_tiles([(0, 0)]) == (TreeHead(0, b""), {})
+    assert tree.step(0, head(3), [Tile(0, 0, TILE), Tile(1, 4, TILE[::-1]), Tile(1, 5, TILE)])
+    assert tree.head_and_tiles([(0, 0), (1, 4), (2, 0)]) == (
+        head(3),
+        {(0, 0): TILE, (1, 4): TILE[::-1]},
+    )
+    assert tree.head_and_tiles([]) == (head(3), {})
+
+
+def test_sqlite_finds_some_tiles_without_reading_all_of_them(tmp_path: Path) -> None:
+    asked: list[str] = []
+    sqlite_store.create(tmp_path / "ledger.db")
+    with sqlite_store.open_store(tmp_path / "ledger.db") as opened:
+        with opened.tree._readers.reading() as reader:
+            reader.set_trace_callback(asked.append)
+        opened.tree.tiles([(0, 0), (1, 7)])
+        opened.tree.head_and_tiles([(0, 0), (1, 7)])
+        with opened.tree._readers.reading() as reader:
+            reader.set_trace_callback(None)
+            for query in asked:
+                plan = [row[3] for row in reader.execute(f"EXPLAIN QUERY PLAN {query}")]
+                assert [step for step in plan if step.startswith("SEARCH log_tiles USING INDEX")]
+                assert "SCAN log_tiles" not in plan
+    assert len(asked) == 2
 
 
 def test_of_many_who_step_at_once_one_wins(place: Place) -> None:

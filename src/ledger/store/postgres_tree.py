@@ -7,9 +7,13 @@ from typing import Any, Final
 
 from ledger.store.postgres_connections import Connections
 from ledger.store.sealing import microseconds, moment
-from ledger.store.tree import Leaf, OtherRoot, Published, Tile, TreeHead
+from ledger.store.tree import HEAD, Leaf, OtherRoot, Published, Tile, TreeHead, parted
 
 _LAST: Final = 2**63 - 1
+_TILES: Final = (
+    b"SELECT level, idx, data FROM ledger.log_tiles JOIN "
+    b"unnest(%b::integer[], %b::bigint[]) AS wanted (level, idx) USING (level, idx)"
+)
 
 
 class PostgresTree:
@@ -56,12 +60,15 @@ class PostgresTree:
 
     def tiles(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Return full tiles by level and index; those that are not there are left out."""
-        rows = self._ask(
-            b"SELECT level, idx, data FROM ledger.log_tiles JOIN "
-            b"unnest(%b::integer[], %b::bigint[]) AS wanted (level, idx) USING (level, idx)",
-            ([level for level, _ in wanted], [index for _, index in wanted]),
-        )
+        rows = self._ask(_TILES, _numbers(wanted))
         return {(level, index): data for level, index, data in rows}
+
+    def head_and_tiles(
+        self, wanted: Sequence[tuple[int, int]]
+    ) -> tuple[TreeHead, dict[tuple[int, int], bytes]]:
+        """Return how far the tree reaches, and those of its full tiles, as of one moment."""
+        head = b"SELECT %b::integer, size, frontier FROM ledger.log_head UNION ALL "
+        return parted(self._ask(head + _TILES, (HEAD, *_numbers(wanted))))
 
     def publish(self, checkpoint: Published) -> None:
         """Keep a checkpoint for ever; one of the same size and root stays as it was."""
@@ -112,3 +119,7 @@ class PostgresTree:
     def _ask(self, query: bytes, given: tuple[Any, ...] = ()) -> list[Any]:
         with self._connections.using() as connection:
             return connection.execute(query, given, binary=True).fetchall()
+
+
+def _numbers(wanted: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    return [level for level, _ in wanted], [index for _, index in wanted]

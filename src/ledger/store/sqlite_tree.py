@@ -9,7 +9,7 @@ from typing import Any, Final
 from ledger.store.sealing import microseconds, moment
 from ledger.store.sqlite_files import Readers
 from ledger.store.sqlite_session import SQLiteSession
-from ledger.store.tree import Leaf, OtherRoot, Published, Tile, TreeHead
+from ledger.store.tree import HEAD, Leaf, OtherRoot, Published, Tile, TreeHead, parted
 from ledger.store.writer import Writer
 
 _LAST: Final = 2**63 - 1
@@ -66,13 +66,22 @@ class SQLiteTree:
         found = {}
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
-            rows = self._read(
-                "SELECT level, idx, data FROM log_tiles WHERE (level, idx) IN "  # noqa: S608 - question marks alone
-                f"(VALUES {', '.join(['(?, ?)'] * len(some))})",
-                tuple(number for place in some for number in place),
-            )
+            rows = self._read(_tiles(some), _numbers(some))
             found.update({(level, index): data for level, index, data in rows})
         return found
+
+    def head_and_tiles(
+        self, wanted: Sequence[tuple[int, int]]
+    ) -> tuple[TreeHead, dict[tuple[int, int], bytes]]:
+        """Return how far the tree reaches, and those of its full tiles, as of one moment."""
+        # Nothing wanted is no VALUES of SQLite's.
+        tiles = f" UNION ALL {_tiles(wanted)}" if wanted else ""
+        return parted(
+            self._read(
+                f"SELECT {HEAD}, size, frontier FROM log_head{tiles}",  # noqa: S608 - question marks alone
+                _numbers(wanted),
+            )
+        )
 
     def publish(self, checkpoint: Published) -> None:
         """Keep a checkpoint for ever; one of the same size and root stays as it was."""
@@ -132,3 +141,20 @@ class SQLiteTree:
     def _read(self, statement: str, given: tuple[Any, ...] = ()) -> list[Any]:
         with self._readers.reading() as connection:
             return connection.execute(statement, given).fetchall()
+
+
+def _tiles(wanted: Sequence[tuple[int, int]]) -> str:
+    """Return the query for some tiles, with a question mark for each of their numbers.
+
+    What is wanted stands first and is joined from the left: asked ``WHERE (level, idx) IN``, SQLite
+    reads the whole table.
+    """
+    values = ", ".join(["(?, ?)"] * len(wanted))
+    return (
+        f"SELECT level, idx, data FROM (VALUES {values}) CROSS JOIN log_tiles "  # noqa: S608 - question marks alone
+        "ON level = column1 AND idx = column2"
+    )
+
+
+def _numbers(wanted: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    return tuple(number for place in wanted for number in place)

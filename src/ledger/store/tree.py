@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 class Leaf(NamedTuple):
@@ -51,6 +51,17 @@ class Published:
     published_at: datetime
 
 
+HEAD: Final = -1
+"""In a row of a query for head and tiles: the level that says that it is the head."""
+
+
+def parted(rows: Iterable[tuple[int, int, bytes]]) -> tuple[TreeHead, dict[tuple[int, int], bytes]]:
+    """Return head and tiles from rows of level, index and data; of the head: ``HEAD``, its size."""
+    found = {(level, index): data for level, index, data in rows}
+    ((_, size),) = (place for place in found if place[0] == HEAD)
+    return TreeHead(size, found.pop((HEAD, size))), found
+
+
 class OtherRoot(Exception):
     """There is a checkpoint of that size with another root."""
 
@@ -69,6 +80,11 @@ class Tree(Protocol):
 
     def tiles(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Return full tiles by level and index; those that are not there are left out."""
+
+    def head_and_tiles(
+        self, wanted: Sequence[tuple[int, int]]
+    ) -> tuple[TreeHead, dict[tuple[int, int], bytes]]:
+        """Return how far the tree reaches, and those of its full tiles, as of one moment."""
 
     def publish(self, checkpoint: Published) -> None:
         """Keep a checkpoint for ever; one of the same size and root stays as it was.

@@ -77,11 +77,12 @@ class TreeReader:
         missing = [place for place in places if place not in found]
         if not missing:
             return lambda level, index, width: found[level, index][: width * HASH_BYTES]
-        # The frontier first: what becomes full meanwhile is in it still.
-        head = head or self._tree.head()
+        if head is None:
+            head, kept = self._tree.head_and_tiles(missing)
+        else:
+            full = [(lvl, idx) for lvl, idx in missing if idx < head.size >> HEIGHT * (lvl + 1)]
+            kept = self._tree.tiles(full) if full else {}
         frontier = Frontier(head.size, head.frontier)
-        full = [(lvl, idx) for lvl, idx in missing if idx < head.size >> HEIGHT * (lvl + 1)]
-        kept = self._tree.tiles(full) if full else {}
         self._hold(kept)
         found |= kept
 
