@@ -6,10 +6,9 @@ Total functions: every input has an answer.  A version that was ever in force is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ledger.vocabulary import PolicyVersion, Status
 
@@ -86,8 +85,7 @@ PUBLIC_CLAIMS: Final = 5
 QUARANTINE_SCORE: Final = Decimal(5)
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """Everything that a policy may look at; None means not known.
 
     ``status`` is the verdict that counts under the policy; ``formal`` and ``sandbox`` tell whether
@@ -108,8 +106,7 @@ class Inputs:
     bundled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(NamedTuple):
     """What a policy says of a record."""
 
     tier: Tier

@@ -6,9 +6,8 @@ Pure, and blind to scores and claim counts: a verdict follows from evaluations a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from ledger.events import GateEvaluated
 from ledger.evidence import CounterexampleEvidence, LeanEvidence, RedTeamEvidence, SandboxEvidence
@@ -35,8 +34,7 @@ UNSETTLED: Final[dict[Outcome, ReasonCode]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The public status, the gate it hangs on, and why, in a code and a sentence.
 
     ``decided_by`` is None while nothing is settled; ``evaluated_at`` is None when nothing was
@@ -83,7 +81,7 @@ def verdict(
         return ruling
     # A new submission does not wash off what was found of an earlier one.
     text = f"{ruling.text} Submission {before.subject.submission} of this record was falsified."
-    return replace(ruling, text=text)
+    return ruling._replace(text=text)
 
 
 def falsified_before(evaluations: Sequence[GateEvaluated], submission: int) -> GateEvaluated | None:

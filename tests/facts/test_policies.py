@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -162,22 +161,22 @@ def test_under_the_first_policy_any_claim_grounds_the_citations(held: dict[str, 
 
 @given(inputs, st.sampled_from(Status))
 def test_the_first_policy_does_not_look_at_the_verdict(given: Inputs, status: Status) -> None:
-    assert derive(V1, given) == derive(V1, replace(given, status=status))
+    assert derive(V1, given) == derive(V1, given._replace(status=status))
 
 
 @given(inputs)
 def test_a_doi_proves_nothing_under_the_second_policy(given: Inputs) -> None:
-    assert derive(V2, given) == derive(V2, replace(given, registered=not given.registered))
+    assert derive(V2, given) == derive(V2, given._replace(registered=not given.registered))
 
 
 @given(inputs)
 def test_a_falsified_record_is_never_above_the_watchlist(given: Inputs) -> None:
-    fallen = replace(given, status=Status.FALSIFIED)
+    fallen = given._replace(status=Status.FALSIFIED)
     derived = derive(V2, fallen)
     assert derived.tier in {Tier.WATCHLIST, Tier.QUARANTINE_CANDIDATE}
     assert derived.dimensions["reproducibility_status"] is Grade.LOW
     assert derived.level <= Level.SOURCE_GROUNDED
-    assert rank(V2, fallen) <= rank(V2, replace(given, status=Status.UNVERIFIED))
+    assert rank(V2, fallen) <= rank(V2, given._replace(status=Status.UNVERIFIED))
 
 
 @settings(max_examples=400)
@@ -186,7 +185,7 @@ def test_a_higher_score_never_lowers_the_tier(
     given: Inputs, one: Decimal, other: Decimal, policy: PolicyVersion
 ) -> None:
     low, high = sorted((one, other))
-    assert rank(policy, replace(given, score=low)) <= rank(policy, replace(given, score=high))
+    assert rank(policy, given._replace(score=low)) <= rank(policy, given._replace(score=high))
 
 
 @settings(max_examples=400)
@@ -202,7 +201,7 @@ def test_less_evidence_never_raises_the_level(
         held[name] = getattr(given, name) and data.draw(st.booleans())
     if given.status is Status.VERIFIED and data.draw(st.booleans()):
         held["status"] = Status.UNVERIFIED
-    less = replace(given, **held)
+    less = given._replace(**held)
     assert derive(policy, less).level <= derive(policy, given).level
 
 
@@ -236,4 +235,4 @@ def test_every_tier_is_reached_and_nothing_falls_between() -> None:
 @given(inputs)
 def test_without_a_score_nothing_is_ranked(given: Inputs) -> None:
     for policy in PolicyVersion:
-        assert derive(policy, replace(given, score=None)).tier is Tier.WATCHLIST
+        assert derive(policy, given._replace(score=None)).tier is Tier.WATCHLIST

@@ -68,7 +68,7 @@ def ruling(evaluations: Evaluations) -> Verdict:
 
 def untold(shown: Verdict) -> Verdict:
     """Return a verdict without its words."""
-    return replace(shown, text="")
+    return shown._replace(text="")
 
 
 def stale_and_conclusive(e: GateEvaluated, gone: set[str | None]) -> bool:
