@@ -31,8 +31,8 @@ DIALECT: Final = Dialect(
 READERS_MAX: Final = 8
 WRITERS_MAX: Final = 3
 NOT_ALLOWED: Final = (
-    f"the role may not keep tables in the schema {SCHEMA}, which `ledger init` as the owner of the "
-    "database allows"
+    f"the role may not keep the tables of the schema {SCHEMA}: serve as the role that made them; "
+    "where there are none, `ledger init` as the owner of the database allows it"
 )
 BUSY_TIMEOUT_S: Final = 30
 """How long a writer waits for another."""

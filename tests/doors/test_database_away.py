@@ -206,6 +206,21 @@ def test_init_says_what_it_found(database: given_postgres.Database, tmp_path: Pa
     own = {"LEDGER_DATABASE_URL": database.owner_url}
     assert done(tmp_path, "init", **own).startswith("Created the ledger postgresql://")
     assert "nothing was changed" in done(tmp_path, "init", **own)
+    # Whoever only serves can neither migrate nor give rights, and is not told that all is well.
+    serves = ledger(tmp_path, "init", LEDGER_DATABASE_URL=database.app_url)
+    assert serves.returncode == 0
+    assert serves.stdout.endswith(" exists already, in this program's schema.\n")
+    assert serves.stderr.startswith("Rights were not looked at: this role does not own the ledger.")
+
+
+def test_a_role_that_did_not_make_the_views_is_told_which_one_serves(
+    founded: given_postgres.Database, tmp_path: Path
+) -> None:
+    done(tmp_path, "rebuild", **settings(founded))
+    with serving(tmp_path, LEDGER_DATABASE_URL=founded.owner_url) as server:
+        answer = httpx.get(f"{server.address}/readyz")
+    assert answer.status_code == 503
+    assert "serve as the role that made them" in answer.json()["checks"]["views"]["detail"]
 
 
 def test_a_password_is_never_said(tmp_path: Path) -> None:

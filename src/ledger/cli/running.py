@@ -44,6 +44,12 @@ def init() -> None:
             console.say(f"Migrated the ledger {name} to this program's schema.")
         case "unchanged":
             console.say(f"The ledger {name} exists already; nothing was changed.")
+        case "not owned":
+            console.say(f"The ledger {name} exists already, in this program's schema.")
+            console.note(
+                "Rights were not looked at: this role does not own the ledger. After a restore, or "
+                "to let other roles in, run ledger init as its owner."
+            )
 
 
 def serve(

@@ -10,11 +10,13 @@ from typing import Final, Literal
 from ledger.store import Observer, Store, postgres, postgres_restore, sqlite, sqlite_restore
 from ledger.store.migrations import steps
 from ledger.store.postgres_migrate import migrate as migrate_postgres
+from ledger.store.postgres_migrate import owned
 from ledger.store.restoring import Restored
 
 SQLITE: Final = "sqlite:///"
 
-Made = Literal["created", "migrated", "unchanged"]
+Made = Literal["created", "migrated", "unchanged", "not owned"]
+"""``not owned`` is unchanged, too, by a role that could not have changed anything."""
 
 
 def create(url: str) -> Made:
@@ -23,7 +25,8 @@ def create(url: str) -> Made:
     Refuses WrongSchema for a ledger of a newer program, and StoreUnavailable.
     """
     if not url.startswith(SQLITE):
-        return _made(migrate_postgres(url), "postgres")
+        made = _made(migrate_postgres(url), "postgres")
+        return "not owned" if made == "unchanged" and not owned(url) else made
     path = Path(url.removeprefix(SQLITE))
     if path.exists():
         return _made(sqlite.migrate(path), "sqlite")

@@ -44,7 +44,8 @@ _log = logging.getLogger("ledger.store")
 def migrate(url: str) -> int:
     """Bring a database to this program's schema; returns the version found, 0 for an empty one.
 
-    Refuses WrongSchema for a newer or an altered one, and StoreUnavailable.
+    The roles get their rights whenever the owner calls.  Refuses WrongSchema for a newer or an
+    altered one, and StoreUnavailable.
     """
     place = shown(url)
     try:
@@ -60,10 +61,26 @@ def migrate(url: str) -> int:
                         "VALUES (%s, %s, %s)",
                         (step.version, step.name, step.digest),
                     )
-            _grant(connection)
+            if _owned(connection):
+                _grant(connection)
     except psycopg.Error as trouble:
         raise unavailable(trouble, place) from trouble
     return found
+
+
+def owned(url: str) -> bool:
+    """Whether the role of an address owns the ledger there; refuses StoreUnavailable."""
+    try:
+        with psycopg.connect(owners_address(url), autocommit=True) as connection:
+            return _owned(connection)
+    except psycopg.Error as trouble:
+        raise unavailable(trouble, shown(url)) from trouble
+
+
+def _owned(connection: Connection) -> bool:
+    sql = "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'ledger'"
+    row = connection.execute(sql).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _version(connection: Connection, place: str) -> int:
