@@ -29,6 +29,7 @@ from ledger.events import (
     facts_after,
 )
 from ledger.evidence import LeanEvidence, SandboxEvidence
+from ledger.growing import Grown
 from ledger.in_force import InForce
 from ledger.vocabulary import (
     STANDING_NATURES,
@@ -79,7 +80,7 @@ class Page(NamedTuple):
     evaluations: tuple[GateEvaluated, ...] = ()
     artifacts: tuple[ArtifactAttached, ...] = ()
     registration: ExternalRecordRegistered | None = None
-    corrections: tuple[CorrectionIssued, ...] = ()
+    corrections: Grown[CorrectionIssued] = Grown()
     standing: str = "clear"
     superseded_by: str | None = None
     source: PageImported | None = None
@@ -146,7 +147,7 @@ def _changes(page: Page, event: Event) -> dict[str, Any]:  # noqa: C901, PLR0911
         case CorrectionIssued():
             return {
                 "standing": _standing(page.standing, event.nature),
-                "corrections": (*page.corrections, event),
+                "corrections": page.corrections.plus(event),
             }
         case RecordSuperseded():
             return {"superseded_by": event.by}

@@ -28,6 +28,7 @@ from ledger.events import (
     ReviewAssessed,
     facts_after,
 )
+from ledger.growing import Grown
 from ledger.vocabulary import STANDING_NATURES, Gate, Nature, Outcome
 
 
@@ -64,7 +65,7 @@ class ResearchRecord(NamedTuple):
     registered: bool = False
     evaluations: Mapping[str, Evaluation] = MappingProxyType({})
     withdrawn: frozenset[str] = frozenset()
-    corrections: frozenset[str] = frozenset()
+    corrections: Grown[str] = field(default_factory=Grown)
     in_doubt: bool = False
     superseded_by: str | None = None
     dated_from: date | None = None
@@ -158,7 +159,7 @@ def _corrected(record: ResearchRecord, event: CorrectionIssued, facts: Facts) ->
     in_doubt = record.in_doubt or event.nature in STANDING_NATURES
     return record._replace(
         submissions=(*record.submissions[:-1], dated),
-        corrections=record.corrections | {event.correction_id},
+        corrections=record.corrections.plus(event.correction_id),
         in_doubt=in_doubt and event.nature is not Nature.REINSTATEMENT,
         dated_from=_earlier(record.dated_from, event.effective_on),
     )

@@ -58,7 +58,7 @@ def test_the_record_and_its_page_agree(events: tuple[Event, ...]) -> None:
     assert record.registered == (page.registration is not None)
     assert record.in_doubt == (page.standing != "clear")
     assert list(record.evaluations) == [e.evaluation_id for e in page.evaluations]
-    assert record.corrections == {c.correction_id for c in page.corrections}
+    assert list(record.corrections) == [c.correction_id for c in page.corrections]
 
 
 @thorough
