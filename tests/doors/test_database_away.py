@@ -72,6 +72,15 @@ def back(server: Server) -> None:
         time.sleep(0.1)
 
 
+def caught_up(server: Server, position: str) -> None:
+    """Wait until the list has reached a position."""
+    deadline = time.monotonic() + BACK_S_MAX
+    named = {"Ledger-Position": position}
+    while httpx.get(f"{server.address}/v1/records", headers=named, timeout=30).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def is_away(answer: httpx.Response) -> None:
     """Look that an answer is the refusal of a database that is away."""
     assert answer.status_code == 503, answer.text
@@ -102,6 +111,7 @@ def looks_away(server: Server, key: str) -> None:
 def is_quiet(err: str, since: float) -> None:
     """Look that the log complains in sentences, without tracebacks and not at every request."""
     assert "Traceback" not in err
+    assert "psycopg" not in err
     same = r"^\S+ | \(and \d+ more like it\)| \[\S+\]$|\d+"
     said = Counter(re.sub(same, "", line) for line in err.splitlines())
     assert 0 < len(said) < 40, err
@@ -149,9 +159,23 @@ def test_a_database_that_dies_in_mid_flight_is_found_again(
         later = posted(server, key, "away")
         assert later.status_code == 201
         assert later.json()["position"] == first.json()["position"] + 1
+        caught_up(server, later.headers["Ledger-Position"])
+        # That the views go on is said before what comes next is taken in.
+        caught_up(server, posted(server, key, "next").headers["Ledger-Position"])
         code, err = server.stop()
     assert code == 0
     is_quiet(err, since)
+    # Whoever is hindered says so once, and once that it is over.
+    for away, again in (
+        (
+            "ledger.views: The database of the views does not answer",
+            "ledger.views: The database of the views answers again, after ",
+        ),
+        ("ledger.worker: The views wait", "ledger.worker: The views go on."),
+    ):
+        said = [line for line in err.splitlines() if away in line or again in line]
+        assert len(said) == 2, (away, err)
+        assert (away in said[0], again in said[1]) == (True, True), said
 
 
 def test_a_server_stops_also_while_its_database_is_away(
