@@ -65,7 +65,7 @@ class ResearchRecord(NamedTuple):
     registered: bool = False
     evaluations: Mapping[str, Evaluation] = MappingProxyType({})
     withdrawn: frozenset[str] = frozenset()
-    corrections: Grown[str] = field(default_factory=Grown)
+    corrections: Grown[str] = Grown()
     in_doubt: bool = False
     superseded_by: str | None = None
     dated_from: date | None = None
