@@ -1,9 +1,10 @@
-"""P1's own side: the ledger's runner keeps the same least view as the library's runner does.
+"""P1: the ledger's runner and the library's each keep the same least view, in a process alone.
 
-    python benchmarks/one_row.py DATABASE_URL POSITION
+    python benchmarks/one_row.py ledger|library DATABASE_URL POSITION
 
-The projector of ``ledger project`` with another roll-call: it reads the log, decodes and checks
-every event, and moves rows and checkpoint together.  Prints the seconds that it took from nothing.
+The ledger's is the projector of ``ledger project`` with another roll-call: it reads the log,
+decodes and checks every event, and moves rows and checkpoint together.  Prints the seconds that a
+runner took from nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import gc
 import sys
 import time
 from typing import ClassVar
+
+import baseline
 
 from ledger.cli.projecting import GC_THRESHOLDS
 from ledger.codec import encode
@@ -46,9 +49,8 @@ class Shown:
         return {"shown": [(record.record_id, last.originator_version, encode(last).decode())]}
 
 
-def project(url: str, upto: int) -> float:
-    """Let the projector take the log in up to a position; returns the seconds that it took."""
-    began = time.perf_counter()
+def ledger(url: str, upto: int) -> None:
+    """Let the projector take the log in up to a position."""
     with (
         open_store(url, queue_max=1, idempotency_days=1, timeout_s=5.0) as store,
         PostgresViews(url, [Shown]) as views,
@@ -58,16 +60,18 @@ def project(url: str, upto: int) -> float:
         try:
             if not projector.wait(Shown.NAME, upto, WAIT_S_MAX):
                 raise SystemExit(f"The view did not come to {upto}: {projector.status()}")
-            return time.perf_counter() - began
         finally:
             projector.stop()
 
 
 def main() -> None:
-    """Follow, as a process of its own does."""
+    """Follow with the collector set as ``ledger project`` sets it, for both."""
+    _program, whose, url, upto = sys.argv
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    print(project(sys.argv[1], int(sys.argv[2])))
+    began = time.perf_counter()
+    {"ledger": ledger, "library": baseline.project}[whose](url, int(upto))
+    print(time.perf_counter() - began)
 
 
 if __name__ == "__main__":
