@@ -285,6 +285,10 @@ def test_a_media_type_or_method_that_is_not_taken_is_said(ledger: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-media-type")
     answer = ledger.client.delete("/v1/records")
     assert (answer.status_code, answer.json()["code"]) == (405, "method-not-taken")
+    # RFC 9110, 15.5.6: all that the address takes, whichever part of the program takes it.
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+    for path, allowed in (("/v1/status", "POST"), ("/readyz", "GET, HEAD"), ("/", "GET, HEAD")):
+        assert ledger.client.delete(path).headers["Allow"] == allowed, path
     answer = ledger.client.get("/v1/nothing")
     assert (answer.status_code, answer.json()["code"]) == (404, "no-such-page")
 

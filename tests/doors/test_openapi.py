@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,16 @@ def operations(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
+
+
+def test_every_part_of_a_path_is_described(described: dict[str, Any]) -> None:
+    """As OpenAPI wants it; whoever makes a client from the description needs it."""
+    for path, _method, operation in operations(described):
+        told = {
+            each["name"]: each for each in operation.get("parameters", ()) if each["in"] == "path"
+        }
+        assert [*told] == re.findall(r"\{(\w+)\}", path), path
+        assert all(each["required"] and each["description"] for each in told.values())
 
 
 def test_every_refusal_is_listed_where_it_can_happen(described: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -179,6 +180,8 @@ def _refuse_well(app: FastAPI, metrics: Metrics) -> Callable[[Request, Exception
         response = refused(request, kind())
         if isinstance(trouble, HTTPException):
             response.headers.update(trouble.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(_methods(app, request))
         return response
 
     def unavailable(request: Request, trouble: Exception) -> Response:
@@ -191,6 +194,14 @@ def _refuse_well(app: FastAPI, metrics: Metrics) -> Callable[[Request, Exception
     for trouble in (ViewsBusy, ViewsClosed, ViewsDamaged, ViewsUnavailable):
         app.add_exception_handler(trouble, unavailable)
     return refused
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """Return the methods that an address takes: of several routes each may take another."""
+    path = request.scope["path"]
+    routes = [route for route in app.router.routes if isinstance(route, Route)]
+    found = [route.methods or () for route in routes if route.path_regex.match(path)]
+    return sorted({method for methods in found for method in methods})
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
@@ -215,6 +226,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             ],
             ref_template="#/components/schemas/{model}",
         )
+        for path, methods in described["paths"].items():
+            named = [
+                {"name": name, "in": "path", "required": True, **urls.IN_PATHS[name]}
+                for name in re.findall(r"\{(\w+)\}", path)
+            ]
+            for operation in methods.values() if named else ():
+                operation["parameters"] = [*named, *operation.get("parameters", ())]
         components = described.setdefault("components", {})
         components["schemas"] = {
             **components.get("schemas", {}),

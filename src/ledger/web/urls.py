@@ -79,6 +79,23 @@ METRICS: Final = "/metrics"
 
 DOI_RESOLVER: Final = "https://doi.org/"
 
+IN_PATHS: Final = {
+    "address": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "A record, by its id, its handle (with or without its prefix) or its DOI.",
+        "example": "SRCH:B0E046B6",
+    },
+    "digest": {
+        "schema": {"type": "string", "minLength": 1},
+        "description": "The digest of an artifact's bytes, `sha256:` and 64 hexadecimal digits.",
+    },
+    "position": {
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "Where an event stands in the log.",
+    },
+}
+"""What stands in a path of the API, for its description."""
+
 Parameters = Mapping[str, str | int | Sequence[str | int] | None]
 
 
