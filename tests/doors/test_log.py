@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -85,6 +86,38 @@ def entries(ledger: Api, size: int) -> list[bytes]:
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == FOR_EVER
     return unbundle(answer.content)
+
+
+@pytest.mark.parametrize(
+    ("said", "zipped"),
+    [
+        ("gzip", True),
+        ("br;q=1.0, GZIP;q=0.5, *;q=0", True),
+        ("*", True),
+        ("", False),
+        ("identity", False),
+        ("br, deflate", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, *", False),
+        ("*;q=0", False),
+    ],
+)
+def test_entries_are_zipped_for_whoever_takes_that(ledger: Api, said: str, *, zipped: bool) -> None:
+    size = checkpoint(ledger).size
+    for place in (f"entries/000.p/{size}", f"0/000.p/{size}"):
+        shown = {"Accept-Encoding": said}
+        with ledger.client.stream("GET", f"/log/tile/{place}", headers=shown) as answer:
+            raw = b"".join(answer.iter_raw())
+        of_entries = place.startswith("entries")
+        plain = ledger.client.get(f"/log/tile/{place}").content
+        assert answer.headers.get("content-encoding") == ("gzip" if zipped and of_entries else None)
+        assert answer.headers.get("vary") == ("Accept-Encoding" if of_entries else None)
+        assert answer.headers["content-length"] == str(len(raw))
+        if zipped and of_entries:
+            assert len(raw) < len(plain)
+            assert gzip.decompress(raw) == plain
+        else:
+            assert raw == plain
 
 
 def test_an_outsider_can_make_the_root_from_the_entries(ledger: Api) -> None:

@@ -6,11 +6,13 @@ under ``/v1`` is for people and programs without such a tool.  All of it is publ
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +38,9 @@ TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
 WAIT_S_MAX: Final = 30
 POSITION_MAX: Final = 2**53
+BUNDLES: Final = "entries/"
+_ZIPPED: Final = partial(gzip.compress, compresslevel=6, mtime=0)
+_NOT = re.compile(r"\s*q=0(?:\.0{0,3})?\s*", re.IGNORECASE)
 _OPEN: Final = {"Access-Control-Allow-Origin": "*"}
 _FOR_NOW: Final = _OPEN | {"Cache-Control": "no-store"}
 _FOR_EVER: Final = _OPEN | {"Cache-Control": "public, max-age=604800, immutable"}
@@ -157,8 +162,16 @@ class _Log:
     async def tile(self, request: Request) -> Response:
         """Return a tile of hashes or a bundle of entries that a published checkpoint needs."""
         requests.query(request, {})
-        data = await self._service.aside(self._tile, request.path_params["place"])
-        return Response(data, headers=_FOR_EVER, media_type="application/octet-stream")
+        place = request.path_params["place"]
+        data = await self._service.aside(self._tile, place)
+        headers = dict(_FOR_EVER)
+        if place.startswith(BUNDLES):
+            # Entries become much shorter, which hashes do not.
+            headers["Vary"] = "Accept-Encoding"
+            if _takes_gzip(request):
+                headers["Content-Encoding"] = "gzip"
+                data = await self._service.aside(_ZIPPED, data)
+        return Response(data, headers=headers, media_type="application/octet-stream")
 
     async def status(self, request: Request) -> Response:
         """Return how far the signed log reaches, who cosigned it, and what is wrong with it."""
@@ -251,6 +264,15 @@ class _Log:
         }
         # The fact comes last and holds the stored bytes of its event, which are not encoded again.
         return b'%b,"fact":%b}' % (_text(told).encode()[:-1], event_line(row))
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether a client takes an answer in gzip, as RFC 9110 12.5.3 has it: only if it says so."""
+    said = dict[str, bool]()
+    for part in ",".join(request.headers.getlist("accept-encoding")).split(","):
+        coding, _, weight = part.partition(";")
+        said[coding.strip().lower()] = _NOT.fullmatch(weight) is None
+    return said.get("gzip", said.get("*", False))
 
 
 def wait_s(request: Request) -> int | None:
