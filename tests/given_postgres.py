@@ -97,6 +97,12 @@ class Server:
                 found = _wheel().parent / part
                 if found.exists():
                     shutil.copytree(found, self.folder / "wheel" / part)
+            # Also where root's files are root's alone by default.
+            wheel = self.folder / "wheel"
+            for place in (wheel, *wheel.rglob("*")):
+                if not place.is_symlink():
+                    own = place.stat().st_mode & 0o500
+                    place.chmod(place.stat().st_mode | own >> 3 | own >> 6)
             os.chown(self.folder, who["user"], who["group"])
             for parent in (self.folder, *self.folder.parents):
                 if parent != Path(tempfile.gettempdir()) and parent.is_relative_to("/tmp"):  # noqa: S108 - only what was made there for the tests is opened
