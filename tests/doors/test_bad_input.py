@@ -287,7 +287,14 @@ def test_a_media_type_or_method_that_is_not_taken_is_said(ledger: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (405, "method-not-taken")
     # RFC 9110, 15.5.6: all that the address takes, whichever part of the program takes it.
     assert answer.headers["Allow"] == "GET, HEAD, POST"
-    for path, allowed in (("/v1/status", "POST"), ("/readyz", "GET, HEAD"), ("/", "GET, HEAD")):
+    for path, allowed in (
+        ("/v1/status", "POST"),
+        ("/readyz", "GET, HEAD"),
+        ("/", "GET, HEAD"),
+        ("/v1/records/SRCH:00000001", "GET, HEAD"),
+        ("/v1/records/SRCH:00000001/claims", "POST"),
+        ("/v1/records/10.5281/zenodo.1/corrections", "GET, HEAD, POST"),
+    ):
         assert ledger.client.delete(path).headers["Allow"] == allowed, path
     answer = ledger.client.get("/v1/nothing")
     assert (answer.status_code, answer.json()["code"]) == (404, "no-such-page")

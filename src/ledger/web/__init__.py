@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 from ledger import __version__, errors
 from ledger.commands import Attach
 from ledger.metrics import Metrics
+from ledger.rules import RESERVED_WORDS
 from ledger.settings import ProjectorPlace
 from ledger.web import (
     appends,
@@ -198,10 +199,13 @@ def _refuse_well(app: FastAPI, metrics: Metrics) -> Callable[[Request, Exception
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """Return the methods that an address takes: of several routes each may take another."""
-    path = request.scope["path"]
-    routes = [route for route in app.router.routes if isinstance(route, Route)]
-    found = [route.methods or () for route in routes if route.path_regex.match(path)]
-    return sorted({method for methods in found for method in methods})
+    taken = set[str]()
+    for route in app.router.routes:
+        if isinstance(route, Route) and (found := route.path_regex.match(request.scope["path"])):
+            # A record's own address would take in those of its parts.
+            *_, last = found.groupdict().get("address", "").split("/")
+            taken |= set() if last in RESERVED_WORDS else route.methods or set()
+    return sorted(taken)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
