@@ -203,7 +203,7 @@ def test_postgresql_holds_the_body_to_the_digest_that_the_erasure_names(held: St
 @settings(
     max_examples=15,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_whatever_is_erased_the_rest_of_the_log_stays_as_it_was(

@@ -153,7 +153,9 @@ def typed(place: Settings, *arguments: str, code: int = 0) -> str:
 
 @pytest.mark.slow
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(histories())
 def test_any_history_goes_there_and_back(tmp_path: Path, events: tuple[Event, ...]) -> None:

@@ -148,7 +148,9 @@ HOSTILE = st.one_of(
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(text=HOSTILE)
 def test_no_input_is_a_syntax_error(varied: Shelf, text: str) -> None:
@@ -181,7 +183,9 @@ def test_very_long_input_is_taken_in_part() -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(cursor=st.text(max_size=40))
 def test_a_cursor_is_good_or_refused(varied: Shelf, cursor: str) -> None:

@@ -158,7 +158,9 @@ JUDGED = st.lists(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(judged=JUDGED)
 def test_conflicts_are_what_a_look_at_every_pair_finds(

@@ -231,7 +231,9 @@ HISTORIES = st.lists(st.tuples(st.integers(1, 6), st.sampled_from(KINDS)), max_s
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(log=HISTORIES, policy_at=st.integers(0, 40), sizes=st.lists(st.integers(1, 9), min_size=1))
 def test_batches_of_any_size_give_what_one_fold_gives(
