@@ -185,7 +185,8 @@ def no_test_power(case: Case) -> Iterator[Found]:
 def says_nothing_attempted(text: str) -> bool:
     """Whether a clause of the text says in words that nothing was attempted.
 
-    Each clause is read once: one expression for both words takes quadratic time on a text that says no often.
+    Each clause is read once: one expression for both words takes quadratic time
+    on a text that says no often.
     """
     return any(
         (none := _NONE.search(clause)) is not None and _ATTEMPTED.search(clause, none.end())
