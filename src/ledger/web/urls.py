@@ -125,9 +125,9 @@ def record_page(id_: str) -> str:
     return filled(RECORD_PAGE, id_)
 
 
-def record_corrections_page(id_: str, before: int | None = None) -> str:
-    """Return the address of a record's correction history, the newest or before a version."""
-    return with_query(filled(RECORD_CORRECTIONS_PAGE, id_), {"before": before})
+def record_corrections_page(id_: str) -> str:
+    """Return the address of the page with a record's correction history."""
+    return filled(RECORD_CORRECTIONS_PAGE, id_)
 
 
 def record_history_page(id_: str, before: int | None = None) -> str:
