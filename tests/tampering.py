@@ -246,32 +246,24 @@ def _root(hand: Hand) -> None:
     hand.run("UPDATE {s}log_checkpoints SET root = ? WHERE size = ?", flipped(root), size)
 
 
-@change("log_checkpoints", "one byte of a signature", "log_checkpoints, size ")
-def _signature(hand: Hand) -> None:
-    size = one(hand, "SELECT min(size) FROM {s}log_checkpoints")
-    note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
-    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", resigned(note), size)
+def _note(which: str, how: Callable[[bytes], bytes]) -> Callable[[Hand], None]:
+    """Change the note of the first checkpoint (``min``) or of the last (``max``)."""
+
+    def do(hand: Hand) -> None:
+        size = one(hand, f"SELECT {which}(size) FROM {{s}}log_checkpoints")
+        note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
+        hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", how(note), size)
+
+    return do
 
 
-@change("log_checkpoints", "a signature that cannot be read", "log_checkpoints, size ")
-def _unreadable(hand: Hand) -> None:
-    size = one(hand, "SELECT min(size) FROM {s}log_checkpoints")
-    note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
-    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", unreadable(note), size)
-
-
-@change("log_checkpoints", "a last signature that cannot be read", "checkpoint: ")
-def _unreadable_last(hand: Hand) -> None:
-    size = one(hand, "SELECT max(size) FROM {s}log_checkpoints")
-    note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
-    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", unreadable(note), size)
-
-
-@change("log_checkpoints", "one byte of the last note", "checkpoint, ")
-def _last(hand: Hand) -> None:
-    size = one(hand, "SELECT max(size) FROM {s}log_checkpoints")
-    note = one(hand, "SELECT note FROM {s}log_checkpoints WHERE size = ?", size)
-    hand.run("UPDATE {s}log_checkpoints SET note = ? WHERE size = ?", resigned(note), size)
+for _says, _found, _which, _how in (
+    ("one byte of a signature", "log_checkpoints, size ", "min", resigned),
+    ("a signature that cannot be read", "log_checkpoints, size ", "min", unreadable),
+    ("one byte of the last note", "checkpoint, ", "max", resigned),
+    ("a last signature that cannot be read", "checkpoint: ", "max", unreadable),
+):
+    change("log_checkpoints", _says, _found)(_note(_which, _how))
 
 
 @change("log_checkpoints", "swap two notes", "log_checkpoints, size ")
