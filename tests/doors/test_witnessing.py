@@ -347,7 +347,7 @@ def test_nobody_waits_longer_than_was_said_for_those_who_dawdle() -> None:
                 (fourth.verifier, "http://127.0.0.1:1/"),
                 (SECOND.verifier, quick),
             ),
-            timeout_s=1,
+            timeout_s=5,
         )
         threads = set(threading.enumerate())
         gathered = asked.gather(TREE.note(300), TREE.proving(300))

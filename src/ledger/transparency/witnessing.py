@@ -32,6 +32,7 @@ from ledger.transparency.notes import (
 from ledger.transparency.policy import BadPolicy, Party, Policy
 
 ANSWER_BYTES_MAX: Final = 65_536
+TOO_LATE: Final = "It did not answer in time."
 
 Prove = Callable[[int], Sequence[bytes]]
 """Takes an old size; returns the consistency proof from there to the checkpoint's size."""
@@ -100,7 +101,7 @@ class _Exchange:
         self.witness = witness
         self.status = 0
         self.body = b""
-        self.trouble = "It did not answer in time."
+        self.trouble = TOO_LATE
         url = urlsplit(f"{(witness.url or '').rstrip('/')}/{path}")
         host, port = url.hostname or "", url.port
         self._line = (
@@ -130,6 +131,8 @@ class _Exchange:
                 # Asked for so many bytes, the library does not say that fewer came.
                 raise http.client.IncompleteRead(self.body, answer.length)
             self.status = answer.status
+        except TimeoutError:
+            self.trouble = TOO_LATE
         except (OSError, http.client.HTTPException, ValueError) as error:
             if not self._late:
                 self.trouble = f"It cannot be reached: {type(error).__name__}."
