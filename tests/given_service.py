@@ -24,18 +24,24 @@ SCRIPT = b"print(40 + 2)\n"
 RESULTS = b'{"answer": 42}\n'
 
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 """How long reads wait for a view, so that none is behind for a reader only because the machine is
 busy; in seconds."""
+TIMEOUT_S = 60.0
+"""How long a database may take to answer, for the same reason; in seconds."""
+ANSWER_S = 180.0
+"""How long a client waits for an answer: longer than the ledger does, in seconds."""
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
-    """Return settings whose files all lie in ``folder``."""
-    return Settings(
-        database_url=f"sqlite:///{folder / 'ledger.db'}",
-        data_dir=folder / "data",
-        **{"wait_s": WAIT_S} | changes,
-    )
+    """Return settings whose files all lie in ``folder``, a SQLite database among them."""
+    given: dict[str, Any] = {
+        "database_url": f"sqlite:///{folder / 'ledger.db'}",
+        "data_dir": folder / "data",
+        "wait_s": WAIT_S,
+        "timeout_s": TIMEOUT_S,
+    }
+    return Settings(**given | changes)
 
 
 def founded(folder: Path, **changes: Any) -> Service:
@@ -155,5 +161,5 @@ def served(service: Service) -> Iterator[str]:
 def api(folder: Path, **changes: Any) -> Iterator[Api]:
     """Give a client of a real server over a new ledger in ``folder``."""
     service = founded(folder, **changes)
-    with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with served(service) as address, httpx.Client(base_url=address, timeout=ANSWER_S) as client:
         yield Api(client, service)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "ledger")
-START_S_MAX = 120
+START_S_MAX = 240
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -24,7 +24,10 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     own = {
         "LEDGER_DATABASE_URL": f"sqlite:///{folder / 'ledger.db'}",
         "LEDGER_DATA_DIR": str(folder / "data"),
-        "LEDGER_WAIT_S": "20",
+        "LEDGER_WAIT_S": "60",
+        # Long enough for a machine that stands still for a while.
+        "LEDGER_TIMEOUT_S": "60",
+        "LEDGER_WITNESS_TIMEOUT_S": "60",
     }
     return kept | {"COLUMNS": "120", "NO_COLOR": "1"} | own | settings
 
@@ -72,7 +75,7 @@ class Server:
     def stop(self, by: signal.Signals = signal.SIGINT) -> tuple[int, str]:
         """Tell the server to stop; return its exit code and what it wrote to stderr."""
         self.process.send_signal(by)
-        _out, err = self.process.communicate(timeout=120)
+        _out, err = self.process.communicate(timeout=240)
         return self.process.returncode, err
 
 

@@ -120,6 +120,9 @@ class _Exchange:
         try:
             self._line.connect()
             self._socket = self._line.sock
+            if self._late:
+                # Who gave up met no socket to shut yet.
+                return
             if body is None:
                 self._line.request("GET", path)
             else:
@@ -142,11 +145,12 @@ class _Exchange:
     def wait(self, until: float) -> None:
         """Wait for the end of the exchange, at most until a moment of the monotonic clock."""
         self._thread.join(max(0.0, until - time.monotonic()))
-        if self._thread.is_alive() and self._socket is not None:
+        if self._thread.is_alive():
             # A witness that answers a byte at a time meets no timeout of the socket.
             self._late = True
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _reachable(witness: Party) -> bool:
