@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         default=None,
         description="The file that names the witnesses, as C2SP tlog-policy writes it.",
     )
+    witness_timeout_s: float = Field(
+        default=2.0,
+        gt=0,
+        le=600,
+        description="How long a checkpoint waits for its witnesses, in seconds.",
+    )
     log_format: LogFormat = Field(
         default=LogFormat.TEXT, description="text: lines for people; json: one JSON object a line."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,15 @@ def test_a_witness_cosigns_what_is_published(place: Place) -> None:
         assert place.step("best-effort", address) == (6, ["w.example/1"])
         place.append("c")
         assert place.step("required", address) == (7, ["w.example/1"])
+
+
+def test_a_witness_that_says_nothing_is_waited_for_as_long_as_was_set(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        settings = place.settings("required", address) | {"LEDGER_WITNESS_TIMEOUT_S": "0.1"}
+        said = refused(place.ledger, "log", "step", **settings)
+    assert "(w: It did not answer in time." in said
+    assert said.endswith("[witnesses-missing]")
 
 
 @pytest.mark.parametrize("appended", [False, True])

@@ -19,11 +19,10 @@ from ledger.transparency.policy import BadPolicy, parse_policy
 from ledger.transparency.publisher import Heard, Publisher
 from ledger.transparency.witnessing import Answer, Witnesses
 
-ASK_S_MAX: Final = 2.0
-"""How long a checkpoint waits for its witnesses, in seconds."""
 WITNESSED_CYCLE_S: Final = 1.0
 """How long, at least, from one checkpoint to the next where witnesses are asked."""
-SLOW_S: Final = 1.0
+SLOW: Final = 0.5
+"""Witnesses that take this part of the time that they have are slow."""
 REST_S: Final = 10.0
 """For how long slow witnesses are left alone where publishing does not depend on them."""
 
@@ -41,7 +40,10 @@ def open_log(store: Store, settings: Settings) -> Keeper:
     if settings.witness_policy is WitnessPolicy.NONE:
         publisher = Publisher(store.tree, files, origin=origin, begun=begun)
         return Keeper(store, publisher, cycle_s=CYCLE_S)
-    asking, again = (Asking(settings.witness_policy, settings.witness_file) for _ in range(2))
+    asking, again = (
+        Asking(settings.witness_policy, settings.witness_file, settings.witness_timeout_s)
+        for _ in range(2)
+    )
     publisher = Publisher(
         store.tree, files, origin=origin, ask=asking, again=again, look=asking.held, begun=begun
     )
@@ -51,24 +53,28 @@ def open_log(store: Store, settings: Settings) -> Keeper:
 class Asking:
     """Asks the witnesses of a policy about a checkpoint; used by one thread at a time."""
 
-    def __init__(self, policy: WitnessPolicy, file: Path | None) -> None:
-        """Read the witnesses from a file; refuses WitnessesUnusable."""
+    def __init__(self, policy: WitnessPolicy, file: Path | None, timeout_s: float) -> None:
+        """Read the witnesses from a file, to be asked within ``timeout_s`` seconds each time.
+
+        Refuses WitnessesUnusable.
+        """
         if file is None:
             message = f"LEDGER_WITNESS_POLICY is {policy.value}, and LEDGER_WITNESS_FILE is empty."
             raise errors.WitnessesUnusable(message)
         try:
-            self._witnesses = Witnesses(parse_policy(file.read_bytes()), ASK_S_MAX)
+            self._witnesses = Witnesses(parse_policy(file.read_bytes()), timeout_s)
         except OSError as trouble:
             message = f"The witness file {file} cannot be read: {trouble.strerror}."
             raise errors.WitnessesUnusable(message) from trouble
         except BadPolicy as bad:
             raise errors.WitnessesUnusable(f"The witness file {file} is no policy: {bad}") from bad
+        self._slow_s = SLOW * timeout_s
         self._required = policy is WitnessPolicy.REQUIRED
         self._rest_until = 0.0
         self._before = Heard()
 
     def __call__(self, note: Note, prove: Callable[[int], Sequence[bytes]]) -> Heard:
-        """Return what the witnesses say of a checkpoint, within ``ASK_S_MAX`` seconds."""
+        """Return what the witnesses say of a checkpoint, in the time that they have."""
         began = time.monotonic()
         if self._resting(began):
             return Heard(troubles=self._before.troubles)
@@ -88,7 +94,7 @@ class Asking:
         return self._before
 
     def held(self, origin: str) -> dict[str, bytes]:
-        """Return what witnesses that were not met yet hold of a log, within ``ASK_S_MAX`` seconds.
+        """Return what witnesses that were not met yet hold of a log, in the time that they have.
 
         Those that did not answer are asked again the next time.
         """
@@ -103,5 +109,5 @@ class Asking:
         return not self._required and moment < self._rest_until
 
     def _rest(self, began: float) -> None:
-        if time.monotonic() - began >= SLOW_S:
+        if time.monotonic() - began >= self._slow_s:
             self._rest_until = time.monotonic() + REST_S
