@@ -35,6 +35,8 @@ from ledger.vocabulary import Scope
 from projections import public_view
 from view_facts import Fact, corrected, submitted
 
+PATIENCE_S = 60
+"""How long a database is waited for, in seconds; only a busy machine takes so long."""
 BEGAN = datetime(2026, 7, 20, 9, 0, tzinfo=UTC)
 TABLES = {
     "reservations": "kind, value, owner",
@@ -65,10 +67,11 @@ def somewhere(kind: Literal["sqlite", "postgres"], folder: Path) -> Place:
         settings = Settings(database_url=url, data_dir=data, projector=apart)
         return Place(settings, settings)
     database = given_postgres.session_server().create_database(f"moved_{uuid.uuid4().hex}")
-    return Place(
-        Settings(database_url=database.owner_url, data_dir=data, projector=apart),
-        Settings(database_url=database.app_url, data_dir=data, projector=apart),
+    owner, app = (
+        Settings(database_url=url, data_dir=data, projector=apart, timeout_s=PATIENCE_S)
+        for url in (database.owner_url, database.app_url)
     )
+    return Place(owner, app)
 
 
 def unseen(_done: int, _total: int) -> None:
@@ -106,7 +109,7 @@ def written(place: Place) -> dict[str, Any]:
     """Return what lies in the store, before any projector has looked at it."""
     settings = place.app
     with adapters.open_store(
-        settings.database_url, queue_max=10, idempotency_days=30, timeout_s=5
+        settings.database_url, queue_max=10, idempotency_days=30, timeout_s=PATIENCE_S
     ) as store:
         rows = list(store.rows())
         tree = Frontier()
@@ -191,11 +194,11 @@ def _sealed(events: Iterator[Event], count: int) -> Iterator[LogRow]:
 def grow_on(place: Place, count: int) -> None:
     """Append so many events, each of which needs nothing before it."""
     with adapters.open_store(
-        place.app.database_url, queue_max=count + 1, idempotency_days=1, timeout_s=30
+        place.app.database_url, queue_max=count + 1, idempotency_days=1, timeout_s=PATIENCE_S
     ) as store:
         wishes = [store.append(_key_issued(f"robot-{uuid.uuid4().hex}")) for _ in range(count)]
         for wish in wishes:
-            wish.result(60)
+            wish.result(2 * PATIENCE_S)
 
 
 def _key_issued(holder: str) -> Append:

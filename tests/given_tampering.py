@@ -29,6 +29,8 @@ from ledger.vocabulary import PolicyVersion, Scope
 SUBMITTED = 270
 """Enough records for a full tile and some behind it."""
 ORIGIN = "ledger.example.org/log"
+PATIENCE_S = 60
+"""How long views and databases are waited for, in seconds; only a busy machine takes so long."""
 WITNESS = "witness.example.org/w1+6d7ef907+BIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU"
 """A witness that has cosigned nothing."""
 
@@ -105,7 +107,11 @@ class Ledger:
     def settings(self) -> Settings:
         url = self.database.app_url if self.database else self.url
         return Settings(
-            database_url=url, data_dir=self.folder / "data", base_url=f"http://{ORIGIN[:-4]}"
+            database_url=url,
+            data_dir=self.folder / "data",
+            base_url=f"http://{ORIGIN[:-4]}",
+            wait_s=PATIENCE_S,
+            timeout_s=PATIENCE_S,
         )
 
     def create(self) -> None:
@@ -142,7 +148,7 @@ class Ledger:
     def api(self) -> Iterator[Api]:
         """Serve it for a while; when the block ends, all is published and the views are there."""
         service = Service(self.settings())
-        with served(service) as address, httpx.Client(base_url=address, timeout=60) as client:
+        with served(service) as address, httpx.Client(base_url=address, timeout=120) as client:
             yield Api(client, service)
             position = asyncio.run(service.store.position())
             assert asyncio.run(service.caught_up(position))
