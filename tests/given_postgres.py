@@ -9,6 +9,7 @@ import atexit
 import functools
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -64,6 +65,8 @@ class Server:
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
+    _alive: int = -1
+    """A pipe that all processes of the server hold at its other end: it ends with the last one."""
 
     @property
     def bin(self) -> Path:
@@ -135,6 +138,7 @@ class Server:
             **self.settings,
         }
         options = [part for name, value in given.items() for part in ("-c", f"{name}={value}")]
+        self._alive, held = os.pipe()
         with (self.folder / "log").open("ab") as log:
             before = log.tell()
             self._process = subprocess.Popen(
@@ -143,8 +147,9 @@ class Server:
                     *options,
                 ],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
-                start_new_session=True, **self._as_whom,
+                start_new_session=True, pass_fds=[held], **self._as_whom,
             )  # fmt: skip
+        os.close(held)
         while True:
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=10).close()
@@ -173,6 +178,12 @@ class Server:
         self._process.send_signal(how)
         self._process.wait(START_S_MAX)
         self._process = None
+        # Those that a killed one leaves behind would still answer for a moment.
+        gone, *_ = select.select([self._alive], [], [], START_S_MAX)
+        os.close(self._alive)
+        if not gone:
+            message = "processes of the server outlive it"
+            raise RuntimeError(message)
 
     def url(self, database: str, user: str = "postgres") -> str:
         """Return the address of a database."""

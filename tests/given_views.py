@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -19,7 +19,10 @@ from projections.table import Checkpoint
 from projections.views import Views
 from view_facts import HandLog, live, submitted, uuid
 
+T = TypeVar("T")
 DATABASES = ("sqlite", "postgresql")
+PATIENCE_S = 120
+"""How long anything is waited for, in seconds; only a busy machine takes so long."""
 
 
 @functools.cache
@@ -28,12 +31,27 @@ def _database() -> given_postgres.Database:
 
 
 def empty_database() -> given_postgres.Database:
-    """Return this process' database for views, without any."""
+    """Return this process' database for views, without any, and without whoever had them open."""
     database = _database()
+    cut(database)
+    drop_tables(database)
+    return database
+
+
+def cut(database: given_postgres.Database) -> None:
+    """Cut every connection to a database, and wait until they are gone."""
+    database.server.execute(
+        "SELECT pg_terminate_backend(pid, 300000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        database.name,
+    )
+
+
+def drop_tables(database: given_postgres.Database) -> None:
+    """Drop all views of a database."""
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'ledger_views'"
     for (name,) in database.server.execute(tables, database.name):
         database.server.execute(f"DROP TABLE ledger_views.{name} CASCADE", database.name)
-    return database
 
 
 @dataclass
@@ -44,7 +62,7 @@ class Place:
     opened: ExitStack = field(default_factory=ExitStack)
 
     def open(self, *projections: Any) -> Views:
-        return self.opened.enter_context(open_views(self.address, projections))
+        return self.opened.enter_context(open_views(self.address, projections, PATIENCE_S))
 
 
 @pytest.fixture(params=DATABASES)
@@ -57,12 +75,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + 120
-    while not holds():
+def eventually(holds: Callable[[], T]) -> T:
+    """Wait until something holds; return what it gave."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := holds()):
         assert time.monotonic() < deadline, "it never came to hold"
         time.sleep(0.02)
+    return found
 
 
 def shelf(count: int, before: str = "") -> HandLog:

@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from given_views import Place, eventually, fill, place, shelf
+from given_views import PATIENCE_S, Place, eventually, fill, place, shelf
 from projections import ROLL_CALL, public_view
 from projections import table as tables
 from projections.catalogue import Catalogue, Query
@@ -27,7 +27,8 @@ BEHIND = [projection for projection in ROLL_CALL.values() if projection is not p
 OPEN = (
     "import sys; from projections import ROLL_CALL, public_view;"
     "from projections.opening import open_views;"
-    "views = open_views(sys.argv[1], [p for p in ROLL_CALL.values() if p is not public_view]);"
+    "behind = [p for p in ROLL_CALL.values() if p is not public_view];"
+    f"views = open_views(sys.argv[1], behind, {PATIENCE_S});"
 )
 
 

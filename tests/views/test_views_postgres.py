@@ -5,49 +5,56 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from typing import Any, Self, TypeVar
 
 import psycopg
 import pytest
 
 import given_postgres
-from given_views import empty_database, eventually, fill, shelf
+from given_views import PATIENCE_S, cut, drop_tables, empty_database, eventually, fill, shelf
 from projections.catalogue import Catalogue, Query
 from projections.opening import open_views
 from projections.table import Checkpoint
 from projections.views import Views, ViewsClosed, ViewsUnavailable
 
+T = TypeVar("T")
+SHORT_S = 1
+"""The patience of views whose server will be away, in seconds: it may run out at any time."""
+
 
 @pytest.fixture
-def address() -> str:
-    return empty_database().app_url
+def database() -> given_postgres.Database:
+    return empty_database()
 
 
-def test_a_leader_notices_that_its_connection_has_died(address: str) -> None:
-    with open_views(address) as first, open_views(address) as second:
+def opened(database: given_postgres.Database, *projections: Any) -> Views:
+    return open_views(database.app_url, projections, PATIENCE_S)
+
+
+def test_a_leader_notices_that_its_connection_has_died(database: given_postgres.Database) -> None:
+    with opened(database) as first, opened(database) as second:
         assert first.try_lead()
-        cut(address)
+        cut(database)
         eventually(second.try_lead)
         assert not first.leads()
         assert not first.try_lead()
 
 
-def test_connections_that_were_cut_are_replaced_unseen(address: str) -> None:
-    with open_views(address, [Catalogue]) as views:
+def test_connections_that_were_cut_are_replaced_unseen(database: given_postgres.Database) -> None:
+    with opened(database, Catalogue) as views:
         fill(views, shelf(2))
         at_once(views, 4)
-        cut(address)
+        cut(database)
         at_once(views, 4)
         views.report("catalogue", "stopped")
 
 
-def test_a_server_that_restarts_is_away_and_back() -> None:
-    database = empty_database()
-    with open_views(database.app_url, [Catalogue], timeout_s=1) as views:
-        fill(views, shelf(2))
-        assert views.try_lead()
+def test_a_server_that_restarts_is_away_and_back(database: given_postgres.Database) -> None:
+    with open_views(database.app_url, [Catalogue], SHORT_S) as views:
+        at_last(lambda: fill(views, shelf(2)))
+        at_last(lambda: leading(views))
         database.server.kill()
         try:
             for call in (views.standings, lambda: views.report("catalogue", "x")):
@@ -58,47 +65,44 @@ def test_a_server_that_restarts_is_away_and_back() -> None:
                 views.try_lead()
         finally:
             database.server.start()
-        eventually(lambda: works(views))
         # The last moment may be lost, but rows and checkpoint are lost together.
-        position = views.checkpoint("catalogue").position
+        position = at_last(lambda: views.checkpoint("catalogue").position)
         assert position in (0, 3)
-        assert Catalogue(views).page(Query()).total == max(0, position - 1)
-        eventually(views.try_lead)
+        total = at_last(lambda: Catalogue(views).page(Query()).total)
+        assert total == max(0, position - 1)
+        at_last(lambda: leading(views))
 
 
-def test_views_may_be_opened_before_the_server() -> None:
-    database = empty_database()
+def test_views_may_be_opened_before_the_server(database: given_postgres.Database) -> None:
     database.server.stop()
     try:
-        views = open_views(database.app_url, [Catalogue], timeout_s=1)
+        views = open_views(database.app_url, [Catalogue], SHORT_S)
         with pytest.raises(ViewsUnavailable):
             views.checkpoint("catalogue")
     finally:
         database.server.start()
     with closing(views):
-        eventually(lambda: works(views))
-        fill(views, shelf(1))
+        at_last(lambda: fill(views, shelf(1)))
 
 
-def test_a_silent_server_is_not_waited_for() -> None:
-    database = empty_database()
+def test_a_silent_server_is_not_waited_for(database: given_postgres.Database) -> None:
     with Wire(database.server.port) as wire:
         address = database.app_url.replace(f":{database.server.port}/", f":{wire.port}/")
-        with open_views(address, [Catalogue], timeout_s=1) as views:
-            fill(views, shelf(1))
-            assert views.try_lead()
+        with open_views(address, [Catalogue], SHORT_S) as views:
+            at_last(lambda: fill(views, shelf(1)))
+            at_last(lambda: leading(views))
             wire.silent.set()
             with pytest.raises(ViewsUnavailable):
                 views.standings()
             assert not views.leads()
             wire.silent.clear()
-            eventually(lambda: works(views))
+            at_last(views.standings)
 
 
-def test_dropped_tables_are_made_anew(address: str) -> None:
-    with open_views(address, [Catalogue]) as views:
+def test_dropped_tables_are_made_anew(database: given_postgres.Database) -> None:
+    with opened(database, Catalogue) as views:
         fill(views, shelf(1))
-        empty_database()
+        drop_tables(database)
         with pytest.raises(ViewsUnavailable, match="anew"):
             views.standings()
         assert views.checkpoint("catalogue") == Checkpoint(0, 0)
@@ -107,64 +111,60 @@ def test_dropped_tables_are_made_anew(address: str) -> None:
 def test_a_role_that_may_not_is_told_what_to_do() -> None:
     server = given_postgres.session_server()
     database = server.create_database("ledger_barred")
-    with (
-        open_views(database.app_url, [Catalogue]) as views,
-        pytest.raises(ViewsUnavailable, match="ledger init"),
-    ):
+    with opened(database, Catalogue) as views, pytest.raises(ViewsUnavailable, match="ledger init"):
         views.standings()
     server.execute("CREATE SCHEMA ledger_views", database.name)
-    with (
-        open_views(database.app_url, [Catalogue]) as views,
-        pytest.raises(ViewsUnavailable, match="ledger init"),
-    ):
+    with opened(database, Catalogue) as views, pytest.raises(ViewsUnavailable, match="ledger init"):
         views.standings()
-    with open_views(database.server.url(database.name), [Catalogue]) as views:
-        assert works(views)
+    with open_views(server.url(database.name), [Catalogue], PATIENCE_S) as views:
+        assert views.standings()
 
 
 def test_a_schema_is_made_where_that_is_allowed() -> None:
     database = given_postgres.session_server().create_database("ledger_bare")
-    with open_views(database.owner_url, [Catalogue]) as views:
+    with open_views(database.owner_url, [Catalogue], PATIENCE_S) as views:
         fill(views, shelf(1))
 
 
-def test_the_words_of_a_refused_row_pass_unchanged(address: str) -> None:
-    with open_views(address, [Catalogue]) as views:
+def test_the_words_of_a_refused_row_pass_unchanged(database: given_postgres.Database) -> None:
+    with opened(database, Catalogue) as views:
         with pytest.raises(psycopg.DataError), views.writing() as writer:
             writer.insert("catalogue", ("place", "level"), [(1, "no number")])
         with pytest.raises(psycopg.errors.UniqueViolation), views.writing() as writer:
             writer.execute("INSERT INTO standing (name) VALUES ('catalogue')")
-        assert works(views)
+        assert views.standings()
 
 
-def test_closed_views_refuse(address: str) -> None:
-    views = open_views(address, [Catalogue])
+def test_closed_views_refuse(database: given_postgres.Database) -> None:
+    views = opened(database, Catalogue)
     views.close()
     for call in (views.standings, lambda: views.fresh(Catalogue)):
         with pytest.raises(ViewsClosed):
             call()
 
 
-def cut(address: str) -> None:
-    """Cut every connection that views have to a database, and wait until they are gone."""
-    with psycopg.connect(address.replace("ledger_api@", "postgres@"), autocommit=True) as server:
-        server.execute(
-            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+def at_last(ask: Callable[[], T]) -> T:
+    """Return what is answered, however often the server seems to be away before."""
+    answered: list[T] = []
+
+    def asked() -> bool:
+        with suppress(ViewsUnavailable):
+            answered.append(ask())
+        return bool(answered)
+
+    eventually(asked)
+    return answered[0]
 
 
-def works(views: Views) -> bool:
-    try:
-        views.standings()
-    except ViewsUnavailable:
-        return False
-    return True
+def leading(views: Views) -> None:
+    """Lead; until the server has ended a connection that was given up, that one still leads."""
+    if not views.try_lead():
+        raise ViewsUnavailable
 
 
 def at_once(views: Views, count: int) -> None:
     """Read in so many connections at once."""
-    together = threading.Barrier(count, timeout=20)
+    together = threading.Barrier(count, timeout=PATIENCE_S)
     troubles: list[BaseException] = []
 
     def read() -> None:
