@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import uvicorn
 from ledger.service import Service, create
 from ledger.settings import Settings
 from ledger.vocabulary import Scope
-from ledger.web import create_app
+from ledger.web import create_app, urls
 
 SCRIPT = b"print(40 + 2)\n"
 RESULTS = b'{"answer": 42}\n'
@@ -110,6 +111,13 @@ class Api:
         """Return the ETag of a record's current view."""
         return self.client.get(f"/v1/records/{record}").headers["ETag"]
 
+    def covered(self, position: int) -> None:
+        """Wait until a signed checkpoint covers a position."""
+        deadline = time.monotonic() + ANSWER_S
+        asked = {"Prefer": "wait=30"}
+        while self.client.get(urls.receipt(position), headers=asked).status_code != HTTPStatus.OK:
+            assert time.monotonic() < deadline, "no checkpoint came"
+
     def view(self, record: str) -> dict[str, Any]:
         """Return a record's current view."""
         found: dict[str, Any] = self.client.get(f"/v1/records/{record}").json()
@@ -139,7 +147,14 @@ class Api:
 @contextmanager
 def served(service: Service) -> Iterator[str]:
     """Give the address of a real server over a service, on a free port of this machine."""
-    config = uvicorn.Config(create_app(service), host="127.0.0.1", port=0, log_level="error")
+    # It keeps connections for longer than its clients do, so that none is closed under a request.
+    config = uvicorn.Config(
+        create_app(service),
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        timeout_keep_alive=round(ANSWER_S),
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -11,10 +11,9 @@ import httpx
 import pytest
 
 from given_postgres import fresh_database
-from given_service import Api, founded, served, settings_in
+from given_service import ANSWER_S, Api, founded, served, settings_in
 from ledger.keys import HELD_KEYS
 from ledger.service import Service, create
-from ledger.settings import Settings
 from ledger.vocabulary import Scope
 
 BODY = {"content": {"title": "A small study", "publisher": "Example Research"}}
@@ -26,14 +25,14 @@ def doors(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Api,
     settings = owner = settings_in(tmp_path)
     if request.param == "postgresql":
         database = fresh_database()
-        settings = Settings(database_url=database.app_url, data_dir=tmp_path)
-        owner = Settings(database_url=database.owner_url, data_dir=tmp_path)
+        settings = settings_in(tmp_path, database_url=database.app_url)
+        owner = settings_in(tmp_path, database_url=database.owner_url)
     create(owner)
     with ExitStack() as stack:
         clients = []
         for service in (Service(settings), Service(settings)):
             address = stack.enter_context(served(service))
-            client = stack.enter_context(httpx.Client(base_url=address, timeout=30))
+            client = stack.enter_context(httpx.Client(base_url=address, timeout=ANSWER_S))
             clients.append(Api(client, service))
         yield clients[0], clients[1]
 

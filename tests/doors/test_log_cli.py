@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 import given_postgres
+from given_service import ANSWER_S
 from given_terminal import done, ledger, refused, serving
 from ledger.transparency.notes import Checkpoint, VerifierKey, parse_note
 
@@ -94,7 +95,7 @@ def test_a_key_that_others_may_use_is_warned_of_and_used(tmp_path: Path, mode: i
         assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
         assert ended.stderr.startswith(f"ledger: warning: {warning}")
     with serving(tmp_path) as server:
-        assert httpx.get(f"{server.address}/log/checkpoint").status_code == 200
+        assert httpx.get(f"{server.address}/log/checkpoint", timeout=ANSWER_S).status_code == 200
         code, err = server.stop()
     assert (code, err.count(warning)) == (0, 1)
     # What signs nothing says nothing of it.

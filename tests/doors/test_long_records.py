@@ -46,7 +46,7 @@ def facts() -> Iterator[Fact]:
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with api(Path(tmp_path_factory.mktemp("long")), wait_s=20) as client:
+    with api(Path(tmp_path_factory.mktemp("long"))) as client:
         record_id = new_record_id()
         events = [fact(record_id, version) for version, fact in enumerate(facts(), 1)]
         asyncio.run(client.service.ledger.import_stated(events, "a test"))

@@ -9,6 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from given_service import Api, api, founded, served
+from given_clock import set_clock
+from given_service import ANSWER_S, Api, api, founded, served
 from given_terminal import done, serving
 from ledger import logs
 from ledger.metrics import COUNTED_TOGETHER
 from ledger.settings import Settings
 from ledger.store import Append
+from ledger.vocabulary import now
 from ledger.web import create_app
 
 SECRET = "s3cret-word"  # noqa: S105 - looked for where it must not be
@@ -201,25 +204,24 @@ def test_refusals_are_counted_by_code(ledger: Api) -> None:
     assert sample(ledger, "ledger_refusals_total", code="record-unknown") - before == 2
 
 
-def test_every_append_is_measured_and_every_batch(ledger: Api) -> None:
-    before = samples(ledger)
-    for _ in range(5):
-        assert ledger.submit().status_code == 201
+def test_every_append_is_measured_and_every_batch(tmp_path: Path) -> None:
+    with api(tmp_path) as ledger:
+        # Before them, the client's key was appended.
+        for _ in range(5):
+            assert ledger.submit().status_code == 201
 
-    def more(name: str) -> float:
-        # An answer is given before it is counted, by a hair's breadth.
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            found = sample(ledger, name) - before.get((name, frozenset()), 0)
-            if found >= 5:
-                return found
-        return -1
+        def counted(name: str) -> float:
+            # An answer is given before it is counted, by a hair's breadth.
+            deadline = time.monotonic() + ANSWER_S
+            while (found := sample(ledger, name)) < 6 and time.monotonic() < deadline:
+                pass
+            return found
 
-    for metric in ("ledger_append_seconds", "ledger_batch_appends", "ledger_commit_seconds"):
-        assert more(f"{metric}_count") == 5
-    assert more("ledger_batch_appends_sum") == 5
-    assert sample(ledger, "ledger_queue_depth") == 0
-    assert sample(ledger, "ledger_queue_max") == ledger.service.settings.queue_max
+        for metric in ("ledger_append_seconds", "ledger_batch_appends", "ledger_commit_seconds"):
+            assert counted(f"{metric}_count") == 6
+        assert counted("ledger_batch_appends_sum") == 6
+        assert sample(ledger, "ledger_queue_depth") == 0
+        assert sample(ledger, "ledger_queue_max") == ledger.service.settings.queue_max
 
 
 def test_how_far_the_log_and_each_view_are_is_measured(ledger: Api) -> None:
@@ -234,11 +236,14 @@ def test_how_far_the_log_and_each_view_are_is_measured(ledger: Api) -> None:
 
 
 def test_a_stopped_view_grows_older(tmp_path: Path) -> None:
-    with api(tmp_path) as ledger:
+    with api(tmp_path) as ledger, set_clock(now()) as clock:
         position = poison(ledger)
         ledger.client.get("/v1/records", headers={"Ledger-Position": str(position)})
-        first = sample(ledger, "ledger_view_lag_seconds", view="catalogue")
-        assert 0 < first < sample(ledger, "ledger_view_lag_seconds", view="catalogue")
+        ages = []
+        for _ in range(2):
+            clock.at += timedelta(seconds=30)
+            ages.append(sample(ledger, "ledger_view_lag_seconds", view="catalogue"))
+        assert ages == pytest.approx([30, 60], abs=1)
         assert sample(ledger, "ledger_view_lag_events", view="catalogue") == 1
 
 
@@ -307,7 +312,7 @@ def test_the_log_has_one_line_for_each_request_and_no_secret(tmp_path: Path) -> 
     key = done(tmp_path, "keys", "create", "--name", "pipeline", "--scope", "submit").split()[-1]
     body = {"content": {"title": f"A study of {SECRET}", "publisher": "Example Research"}}
     with serving(tmp_path, 0, "--access-log", LEDGER_LOG_FORMAT="json") as server:
-        with httpx.Client(base_url=server.address, timeout=30) as client:
+        with httpx.Client(base_url=server.address, timeout=ANSWER_S) as client:
             sent = {"Authorization": f"Bearer {key}", "Idempotency-Key": SECRET}
             posted = client.post("/v1/records", json=body, headers=sent)
             client.get(f"/v1/records/x%0Ay?key={SECRET}", headers={"X-Request-ID": "request-2"})
@@ -370,7 +375,7 @@ def test_an_answer_is_counted_when_its_service_is_real(tmp_path: Path) -> None:
     service = founded(tmp_path)
     with served(service) as address:
         assert (
-            httpx.get(f"{address}/metrics", timeout=30)
+            httpx.get(f"{address}/metrics", timeout=ANSWER_S)
             .headers["Content-Type"]
             .startswith("text/plain; version=0.0.4")
         )

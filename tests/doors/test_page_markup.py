@@ -66,12 +66,11 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with api(Path(tmp_path_factory.mktemp("pages")), wait_s=20) as client:
+    with api(Path(tmp_path_factory.mktemp("pages"))) as client:
         records = stock(client)
         position = max(client.view(handle)["position"] for handle in asdict(records).values())
         assert "Catching up" not in client.client.get(f"/?position={position}").text
-        receipt = client.client.get(urls.receipt(position), headers={"Prefer": "wait=30"})
-        assert receipt.status_code == 200
+        client.covered(position)
         yield Site(client, records)
 
 

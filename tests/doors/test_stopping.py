@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from given_service import ANSWER_S
 from given_terminal import Server, done, serving
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ class Load:
             thread.start()
 
     def _submit(self) -> None:
-        with httpx.Client(base_url=self._address, timeout=30) as client:
+        with httpx.Client(base_url=self._address, timeout=ANSWER_S) as client:
             while True:
                 title = str(uuid.uuid4())
                 body = {"content": {"title": title, "publisher": "Example Research"}}
@@ -53,7 +54,7 @@ class Load:
 
     def ended(self) -> None:
         for thread in self._threads:
-            thread.join(120)
+            thread.join(2 * ANSWER_S)
             assert not thread.is_alive()
 
 
@@ -67,7 +68,10 @@ def server(tmp_path: Path) -> Iterator[tuple[Server, str]]:
 
 def logged(folder: Path) -> list[str]:
     """Return the title of every submission in the log, asked of a server of its own."""
-    with serving(folder) as server, httpx.Client(base_url=server.address, timeout=30) as client:
+    with (
+        serving(folder) as server,
+        httpx.Client(base_url=server.address, timeout=ANSWER_S) as client,
+    ):
         position = json.loads(client.get("/readyz").text)["checks"]["store"]["position"]
         titles, cursor = [], None
         while True:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from bs4 import BeautifulSoup
 
-from given_service import Api, api, founded, served
+from given_service import ANSWER_S, Api, api, founded, served
 from ledger.transparency.log_status import note_audit, status_of
 from ledger.web import urls, verification_page
 
@@ -25,8 +25,7 @@ def soup(ledger: Api, path: str) -> BeautifulSoup:
 def covered(ledger: Api) -> int:
     """Submit a record and wait until a checkpoint covers it; returns its position."""
     position = int(ledger.submit().headers["Ledger-Position"])
-    waited = ledger.client.get(urls.receipt(position), headers={"Prefer": "wait=20"})
-    assert waited.status_code == ANSWERED
+    ledger.covered(position)
     return position
 
 
@@ -61,7 +60,7 @@ def test_every_page_leads_there_and_each_entry_of_a_timeline_to_its_receipt(tmp_
 def test_a_log_without_a_key_says_so(tmp_path: Path) -> None:
     service = founded(tmp_path)
     service.settings.log_key.unlink()
-    with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with served(service) as address, httpx.Client(base_url=address, timeout=ANSWER_S) as client:
         said = client.get(urls.VERIFICATION_PAGE).text
     assert "No checkpoint has been published" in said
     assert "has no key to show" in said
