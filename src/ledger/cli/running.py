@@ -28,6 +28,10 @@ from projections.views import Overtaken, ViewsBusy
 STOP_S_MAX: Final = 10
 """How long a server that was told to stop lets running requests finish, in seconds."""
 
+KEEP_S: Final = 75
+"""How long an idle connection is kept, in seconds: longer than clients and proxies keep theirs (5 s
+with httpx, 60 s with nginx), so that none is closed just as they send."""
+
 WAITING_CONNECTIONS_MAX: Final = 2_048
 
 
@@ -88,6 +92,7 @@ def run(
         log_config=None,
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=KEEP_S,
         timeout_graceful_shutdown=STOP_S_MAX,
     )
     server = _Server(config, named, end or (lambda: None))
