@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from given_records import Records, stock
-from given_service import Api, founded, served
+from given_service import ANSWER_S, Api, founded, served
 from ledger.web import urls
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -66,16 +66,19 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    service = founded(Path(tmp_path_factory.mktemp("browser")), wait_s=20)
+    service = founded(Path(tmp_path_factory.mktemp("browser")))
     with served(service) as base:
-        with httpx.Client(base_url=base, timeout=30) as client:
+        with httpx.Client(base_url=base, timeout=ANSWER_S) as client:
             api = Api(client, service)
             records = stock(api)
             position = max(api.view(handle)["position"] for handle in asdict(records).values())
             assert "Catching up" not in client.get(f"/?position={position}").text
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=chromium(), args=list(ARGUMENTS), headless=True
+                executable_path=chromium(),
+                args=list(ARGUMENTS),
+                headless=True,
+                timeout=ANSWER_S * 1_000,
             )
             yield Site(base, records, browser)
             browser.close()
@@ -88,6 +91,7 @@ def context(site: Site) -> Iterator[BrowserContext]:
         java_script_enabled=False,
         viewport={"width": WIDE, "height": 900},
     )
+    opened.set_default_timeout(ANSWER_S * 1_000)
     yield opened
     opened.close()
 
@@ -162,6 +166,7 @@ def test_corrections_lead_to_their_record_and_back(site: Site, page: Page) -> No
     page.locator(".correction").filter(has_text="Retraction").locator(".of a").click()
     page.wait_for_url(f"**{urls.record_page(site.records.hostile)}")
     page.get_by_role("link", name="Correction history of this record").click()
+    page.wait_for_url(f"**{urls.record_page(site.records.hostile)}/corrections")
     assert page.locator(".correction").count() == 2
     page.get_by_role("link", name="Back to the record").click()
     page.wait_for_url(f"**{urls.record_page(site.records.hostile)}")
@@ -183,6 +188,7 @@ def test_pages_follow_the_colour_scheme_and_raise_no_complaint(
 ) -> None:
     complaints: list[str] = []
     with site.browser.new_context(base_url=site.base, color_scheme=dress) as context:
+        context.set_default_timeout(ANSWER_S * 1_000)
         page = context.new_page()
         # With scripts on: markup that escaped its place would speak up here.
         page.on("dialog", lambda dialog: complaints.append(dialog.message))

@@ -16,7 +16,7 @@ from aics_witness.feeder import FeederError, WitnessClient
 
 def main(url: str, vkey: str, state: str, *folders: str) -> None:
     """Submit every checkpoint; the client verifies each cosignature."""
-    client = WitnessClient(url, vkey, state_path=state, max_attempts=1)
+    client = WitnessClient(url, vkey, state_path=state, max_attempts=1, timeout=120)
     for folder in folders:
         tiles = HttpTileReader(tile_source_url(folder), proxies={})
 

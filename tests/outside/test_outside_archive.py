@@ -48,7 +48,7 @@ def hosted(folder: Path) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def test_an_archive_is_a_log_that_outsiders_verify(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_an_archive_is_a_log_that_outsiders_verify(tmp_path: Path) -> None:
 
 def proofs_hold(address: str, vkey: str) -> None:
     """Prove each event of the hosted archive, from what the web server gives, to the checkpoint."""
-    with httpx.Client(base_url=address, timeout=30) as client:
+    with httpx.Client(base_url=address, timeout=120) as client:
         note = client.get("/log/checkpoint").content
         checkpoint, _ = open_checkpoint(note, VerifierKey.parse(vkey))
         tiles: dict[str, bytes] = {}

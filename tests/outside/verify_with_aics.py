@@ -28,7 +28,7 @@ def opened(data: bytes, vkey: str) -> tuple[int, bytes]:
 
 def main(vkey: str, where: str, old: str | None = None) -> None:
     """Audit every tile and entry, and the way from an older checkpoint."""
-    reader = HttpTileReader(tile_source_url(where), proxies={})
+    reader = HttpTileReader(tile_source_url(where), proxies={}, timeout=120)
     size, root = opened(reader.read_checkpoint(), vkey)
     report = audit_tiles(reader, size, root)
     if old is not None:

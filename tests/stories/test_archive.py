@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from typer.testing import CliRunner
 
 from given_archive import (
+    PATIENCE_S,
     Place,
     bring_key,
     equal,
@@ -143,6 +144,7 @@ def typed(place: Settings, *arguments: str, code: int = 0) -> str:
     environment = {
         "LEDGER_DATABASE_URL": place.database_url,
         "LEDGER_DATA_DIR": str(place.data_dir),
+        "LEDGER_TIMEOUT_S": str(PATIENCE_S),
     }
     done = CliRunner().invoke(app, arguments, env=environment)
     if isinstance(done.exception, errors.Refusal):

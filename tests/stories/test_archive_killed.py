@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from given_archive import (
+    PATIENCE_S,
     Place,
     equal,
     exported,
@@ -55,6 +56,7 @@ def begun(place: Place, *arguments: str) -> subprocess.Popen[str]:
     environment = os.environ | {
         "LEDGER_DATABASE_URL": place.url,
         "LEDGER_DATA_DIR": str(place.app.data_dir),
+        "LEDGER_TIMEOUT_S": str(PATIENCE_S),
     }
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
@@ -69,7 +71,7 @@ def begun(place: Place, *arguments: str) -> subprocess.Popen[str]:
 
 def finished(process: subprocess.Popen[str]) -> list[str]:
     """Return the lines that a command said; it has to end well."""
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
     return said.splitlines()
 

@@ -6,6 +6,7 @@ points.  What is expected is read off their raw text here, with one expression p
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Iterator
@@ -122,17 +123,13 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Seed, ...]
     assert done.exit_code == 0, done.output
     again = CliRunner().invoke(app, arguments, env=environment)
     assert again.output.count("imported before") == len(files), again.output
-    with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
-        head = {"Ledger-Position": str(_head(client))}
-        views = client.get("/v1/records", headers=head).json()["items"]
+    with served(service) as address, httpx.Client(base_url=address, timeout=120) as client:
+        # Every list is asked below, and none may be behind.
+        assert asyncio.run(service.caught_up(service.store.head()))
+        views = client.get("/v1/records").json()["items"]
         by_title = {view["title"]: view["record_id"] for view in views}
         assert len(by_title) == len(files)
         yield tuple(_seed(client, file, by_title) for file in files)
-
-
-def _head(client: httpx.Client) -> int:
-    positions = [i["position"] for i in client.get("/v1/records").json()["items"]]
-    return max(positions, default=0)
 
 
 def _seed(client: httpx.Client, file: Path, by_title: dict[str, str]) -> Seed:

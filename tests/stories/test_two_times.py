@@ -253,7 +253,7 @@ def test_every_work_is_answered_on_both_axes_as_its_source_answers(imported: Imp
 
 def test_the_answers_over_http_are_those_of_the_source(imported: Imported) -> None:
     service = Service(imported.service.settings)
-    with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with served(service) as address, httpx.Client(base_url=address, timeout=120) as client:
         for paper, known_on, as_of in ASKED:
             path = f"/v1/records/{imported.records[paper]}"
             given = {"recorded_at": known_on, "as_of": as_of}

@@ -20,13 +20,14 @@ pytestmark = pytest.mark.slow
 
 TREE = log_of(2_000)
 ROUNDS = 4
+ANSWER_S_MAX = 120
 
 
 class Growing:
     """A log that grows and asks for cosignatures in a thread, until the witness is gone."""
 
     def __init__(self, address: str, size: int) -> None:
-        self.witnesses = Witnesses(policy((WITNESS.verifier, address)))
+        self.witnesses = Witnesses(policy((WITNESS.verifier, address)), ANSWER_S_MAX)
         self.cosigned = size
         self.answers: set[Answer] = set()
         self.many = threading.Event()
@@ -50,7 +51,7 @@ class Growing:
 
 
 def held(address: str, digest: str) -> Checkpoint:
-    answer = httpx.get(f"{address}/{digest}/checkpoint", timeout=30)
+    answer = httpx.get(f"{address}/{digest}/checkpoint", timeout=ANSWER_S_MAX)
     note = answer.raise_for_status().content
     return open_checkpoint(note, LOG.verifier, [WITNESS.verifier])[0]
 
@@ -64,10 +65,10 @@ def test_a_killed_witness_remembers_all_it_cosigned(tmp_path: Path) -> None:
     for _round in range(ROUNDS):
         with witness_in(tmp_path) as server:
             growing = Growing(server.address, size)
-            assert growing.many.wait(60)
+            assert growing.many.wait(ANSWER_S_MAX)
             threading.Event().wait(moments.uniform(0, 0.05))
             server.process.kill()
-            growing.thread.join(60)
+            growing.thread.join(ANSWER_S_MAX)
             assert growing.answers <= {Answer.COSIGNED, Answer.UNREACHABLE}
             size = growing.cosigned
         with witness_in(tmp_path) as server:
