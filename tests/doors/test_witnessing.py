@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from given_log import LOG, STRANGER, WITNESS, Log, log_of
+from given_service import ANSWER_S
 from given_terminal import done, ledger, listening, refused
 from given_witness import policy, witness_in
 from ledger.transparency.notes import COSIGNATURE, Note, SigningKey, VerifierKey, open_checkpoint
@@ -29,13 +30,11 @@ TREE = log_of(700)
 FORK = Log([*TREE.entries[:299], b"another", *TREE.entries[300:]])
 LOGS = f"log {LOG.verifier}\nquorum none\n"
 SECOND = SigningKey("witness.example.org/w2", COSIGNATURE, b"\x05" * 32)
-PATIENCE_S = 120.0
-"""How long witnesses and clients may take where it is not the subject, in seconds."""
 
 
 def asking(*witnesses: tuple[VerifierKey, str]) -> Witnesses:
     """Return those who ask these witnesses, with all the time that a busy machine may need."""
-    return Witnesses(policy(*witnesses), timeout_s=PATIENCE_S)
+    return Witnesses(policy(*witnesses), timeout_s=ANSWER_S)
 
 
 # ---------------------------------------------------------------- a real witness
@@ -85,7 +84,7 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
         gathered = asked.gather(TREE.note(300), TREE.proving(300))
         assert [(o.answer, o.size) for o in gathered.refusals] == [(Answer.AHEAD, 700)]
         assert gathered.refusals[0].shown == reason
-        held = httpx.get(f"{address}/{digest}/checkpoint", timeout=PATIENCE_S)
+        held = httpx.get(f"{address}/{digest}/checkpoint", timeout=ANSWER_S)
         assert open_checkpoint(held.content, LOG.verifier)[0] == TREE.checkpoint(700)
         (kept,) = done(tmp_path, "witness", "evidence", "--memory", "memory.db").splitlines()
     told = json.loads(kept)
@@ -97,7 +96,7 @@ def test_a_witness_cosigns_a_log_that_grows_and_no_fork_of_it(tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_witness_answers_strangers_in_the_terms_of_the_protocol(watching: str) -> None:
     def post(body: bytes) -> httpx.Response:
-        return httpx.post(f"{watching}/add-checkpoint", content=body, timeout=PATIENCE_S)
+        return httpx.post(f"{watching}/add-checkpoint", content=body, timeout=ANSWER_S)
 
     assert post(b"what?").status_code == 400
     assert post(log_of(3, STRANGER).request(0, 3)).status_code == 404
@@ -108,7 +107,7 @@ def test_a_witness_answers_strangers_in_the_terms_of_the_protocol(watching: str)
     assert (stale.status_code, stale.text) == (409, "0\n")
     assert stale.headers["Content-Type"] == "text/x.tlog.size"
     for path, status in (("0" * 64 + "/checkpoint", 404), ("add-checkpoint", 405)):
-        assert httpx.get(f"{watching}/{path}", timeout=PATIENCE_S).status_code == status
+        assert httpx.get(f"{watching}/{path}", timeout=ANSWER_S).status_code == status
 
 
 @pytest.mark.slow
@@ -336,6 +335,16 @@ def test_a_witness_that_never_agrees_is_asked_twice() -> None:
     assert len([body for body in asked if body.startswith(b"old ")]) == 2
 
 
+@contextmanager
+def letting_go() -> Iterator[None]:
+    """See to it that every thread that begins here ends, too."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(ANSWER_S)
+        assert not thread.is_alive()
+
+
 def test_nobody_waits_longer_than_was_said_for_those_who_dawdle() -> None:
     third = SigningKey.generate("w3", COSIGNATURE)
     fourth = SigningKey.generate("w4", COSIGNATURE)
@@ -353,14 +362,9 @@ def test_nobody_waits_longer_than_was_said_for_those_who_dawdle() -> None:
         )
         # Where the machine stood still, the quick one may be late as well: all get twice the time.
         for timeout_s in (1, 2, 4, 8, 16, 32, 64):
-            threads = set(threading.enumerate())
-            gathered = Witnesses(told, timeout_s=timeout_s).gather(
-                TREE.note(300), TREE.proving(300)
-            )
-            for thread in set(threading.enumerate()) - threads:
-                # Also the one that was answered a byte at a time has let go.
-                thread.join(PATIENCE_S)
-                assert not thread.is_alive()
+            with letting_go():
+                asked = Witnesses(told, timeout_s=timeout_s)
+                gathered = asked.gather(TREE.note(300), TREE.proving(300))
             late, lost, away, there = gathered.outcomes
             assert late.detail == lost.detail == "It did not answer in time."
             assert (late.answer, lost.answer, away.answer) == (Answer.UNREACHABLE,) * 3
@@ -369,6 +373,17 @@ def test_nobody_waits_longer_than_was_said_for_those_who_dawdle() -> None:
     assert there.answer is Answer.COSIGNED
     assert gathered.satisfied
     assert gathered.note.signatures == (*TREE.note(300).signatures, there.cosignature)
+
+
+def test_a_witness_that_is_found_too_late_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking a name up knows no limit of its own."""
+    late, known = threading.Event(), socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *asked: late.wait() and known(*asked))
+    with scripted((200, line(WITNESS, 300) * 100), pause_s=0.2) as (drip, _), letting_go():
+        asked = Witnesses(policy((WITNESS.verifier, drip)), timeout_s=0.1)
+        (outcome,) = asked.gather(TREE.note(300), TREE.proving(300)).outcomes
+        late.set()
+    assert outcome == Outcome("w0", Answer.UNREACHABLE, "It did not answer in time.")
 
 
 def test_a_witness_without_an_address_is_not_asked() -> None:
