@@ -379,8 +379,8 @@ def test_a_witness_that_is_found_too_late_is_let_go(monkeypatch: pytest.MonkeyPa
     """Looking a name up knows no limit of its own."""
     late, known = threading.Event(), socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda *asked: late.wait() and known(*asked))
-    with scripted((200, line(WITNESS, 300) * 100), pause_s=0.2) as (drip, _), letting_go():
-        asked = Witnesses(policy((WITNESS.verifier, drip)), timeout_s=0.1)
+    with scripted((200, line(WITNESS, 300) * 100), pause_s=0.02) as (drip, _), letting_go():
+        asked = Witnesses(policy((WITNESS.verifier, drip)), timeout_s=0.3)
         (outcome,) = asked.gather(TREE.note(300), TREE.proving(300)).outcomes
         late.set()
     assert outcome == Outcome("w0", Answer.UNREACHABLE, "It did not answer in time.")
