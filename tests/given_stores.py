@@ -15,6 +15,10 @@ from ledger.store import Append, Store
 from ledger.store import postgres as postgres_store
 from ledger.store import sqlite as sqlite_store
 
+PATIENCE_S = 60
+"""How long a store waits where its patience is not the matter: longer than a machine stands still.
+"""
+
 
 class Adapter(Protocol):
     """One kind of store."""
@@ -45,7 +49,10 @@ class PostgreSQL:
 
     def open(self, place: str, queue_max: int = 1_000, idempotency_days: int = 30) -> Store:
         return postgres_store.open_store(
-            place, queue_max=queue_max, idempotency_days=idempotency_days
+            place,
+            queue_max=queue_max,
+            idempotency_days=idempotency_days,
+            timeout_s=PATIENCE_S,
         )
 
 

@@ -14,7 +14,7 @@ ORIGIN = "ledger.example/log"
 
 def fill(opened: Store, count: int) -> None:
     done = len(opened.rows_of("s"))
-    opened.append(Append(tuple(event("s", done + n + 1) for n in range(count)))).result(30)
+    opened.append(Append(tuple(event("s", done + n + 1) for n in range(count)))).result(60)
     while step(opened.tree):
         pass
 

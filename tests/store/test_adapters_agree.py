@@ -99,7 +99,7 @@ def answers(store: Store, appends: list[Append]) -> list[Any]:
     store._writer.submit(gate.wait)  # type: ignore[attr-defined]
     futures = [store.append(append) for append in appends]
     gate.set()
-    return [seen(future.exception(10) or future.result()) for future in futures]
+    return [seen(future.exception(60) or future.result()) for future in futures]
 
 
 def seen(answer: Any) -> Any:

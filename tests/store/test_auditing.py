@@ -43,7 +43,7 @@ def full(place: Place, files: KeyFile) -> Place:
         publisher = Publisher(opened.tree, files)
         for start in (0, FIRST):
             some = (event("s", n + 1, b'{"n":%d}' % n) for n in range(start, start + FIRST))
-            opened.append(Append(tuple(some))).result(30)
+            opened.append(Append(tuple(some))).result(60)
             while step(opened.tree, 250):
                 pass
             publisher.publish()
@@ -90,7 +90,7 @@ def test_what_was_not_touched_is_as_it_was_published(full: Place, files: KeyFile
     assert last is not None
     assert audited(full, files) == Audited(COUNT, COUNT, last[0].root, 2, 0)
     with full.open() as opened:
-        opened.append(Append((event("t", 1),))).result(10)
+        opened.append(Append((event("t", 1),))).result(60)
     # What is not in the tree yet is looked at as well.
     assert audited(full, files).rows == COUNT + 1
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import eventsourcing.tests.persistence as engine
 
 import given_postgres
+from given_stores import PATIENCE_S
 from ledger.store import postgres, sqlite
 from ledger.store.postgres import PostgresStore
 from ledger.store.sqlite import SQLiteStore
@@ -37,6 +38,6 @@ class TestPostgreSQL(engine.ApplicationRecorderTestCase[PostgresStore]):
         return str(uuid4())
 
     def create_recorder(self) -> PostgresStore:
-        store = postgres.open_store(given_postgres.fresh_database().app_url)
+        store = postgres.open_store(given_postgres.fresh_database().app_url, timeout_s=PATIENCE_S)
         self.addCleanup(store.close)
         return store

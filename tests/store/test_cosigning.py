@@ -158,8 +158,8 @@ def test_a_witness_that_dawdles_holds_up_no_checkpoint(store: Store, files: KeyF
     try:
         asked.wait()
         for n in range(3):
-            position = store.append(one(f"r{n}")).result(10).position
-            assert asyncio.run(keeper.covered(position, 30)) is not None
+            position = store.append(one(f"r{n}")).result(60).position
+            assert asyncio.run(keeper.covered(position, 60)) is not None
     finally:
         answer.set()
         keeper.stop()

@@ -54,16 +54,16 @@ def erasure(
 @pytest.fixture
 def held(store: Store) -> Store:
     """Give a store with two streams; what is to go is at position 2."""
-    store.append(one("a")).result(10)
-    store.append(Append((event("a", 2, SECRET),))).result(10)
-    store.append(one("b")).result(10)
+    store.append(one("a")).result(60)
+    store.append(Append((event("a", 2, SECRET),))).result(60)
+    store.append(one("b")).result(60)
     return store
 
 
 def test_an_erasure_rewrites_one_row_and_says_so(held: Store) -> None:
     before = list(held.rows())
     document = Document("public_view", "a", 3, b"{}")
-    receipt = held.append(erasure("a", 3, 2, documents=(document,))).result(10)
+    receipt = held.append(erasure("a", 3, 2, documents=(document,))).result(60)
     after = list(held.rows())
     assert (receipt.version, receipt.position) == (3, 4)
     assert (after[1].state, after[1].salt) == (REDACTED, b"")
@@ -78,23 +78,23 @@ def test_an_erasure_rewrites_one_row_and_says_so(held: Store) -> None:
 
 
 def test_a_row_can_be_rewritten_again_by_another_erasure(held: Store) -> None:
-    held.append(erasure("a", 3, 2)).result(10)
-    held.append(erasure("a", 4, 2, b'{"text":null}')).result(10)
+    held.append(erasure("a", 3, 2)).result(60)
+    held.append(erasure("a", 4, 2, b'{"text":null}')).result(60)
     row = list(held.rows())[1]
     assert (row.state, row.salt) == (b'{"text":null}', b"")
 
 
 def test_an_erasure_is_not_rewritten_by_another(held: Store) -> None:
-    held.append(erasure("a", 3, 2)).result(10)
+    held.append(erasure("a", 3, 2)).result(60)
     with pytest.raises(REFUSED):
-        held.append(erasure("a", 4, 4)).result(10)
+        held.append(erasure("a", 4, 4)).result(60)
 
 
 def test_a_row_may_be_erased_from_in_the_midst_of_a_crowd(held: Store) -> None:
     futures = [held.append(one(f"s{n}")) for n in range(40)]
     futures.insert(20, held.append(erasure("a", 3, 2)))
     futures += [held.append(one(f"t{n}")) for n in range(40)]
-    receipts = [future.result(10) for future in futures]
+    receipts = [future.result(60) for future in futures]
     assert sorted(receipt.position for receipt in receipts) == list(range(4, 85))
     assert list(held.rows())[1].state == REDACTED
 
@@ -113,25 +113,25 @@ def test_a_row_may_be_erased_from_in_the_midst_of_a_crowd(held: Store) -> None:
 def test_a_row_is_not_rewritten_without_its_erasure(held: Store, wrong: Append) -> None:
     before = list(held.rows())
     with pytest.raises(REFUSED):
-        held.append(wrong).result(10)
+        held.append(wrong).result(60)
     assert list(held.rows()) == before
-    assert held.append(one("b", 2)).result(10).position == 4
+    assert held.append(one("b", 2)).result(60).position == 4
 
 
 def test_a_conflict_rewrites_nothing(held: Store) -> None:
     before = list(held.rows())
     with pytest.raises(VersionConflict):
-        held.append(erasure("a", 2, 2)).result(10)
+        held.append(erasure("a", 2, 2)).result(60)
     with pytest.raises(GuardConflict):
-        held.append(erasure("a", 3, 2, guards=(("b", 9),))).result(10)
+        held.append(erasure("a", 3, 2, guards=(("b", 9),))).result(60)
     assert list(held.rows()) == before
 
 
 def test_a_retry_rewrites_nothing_and_gets_the_first_answer(held: Store) -> None:
     key = IdempotencyKey("admin", "k", "f")
-    first = held.append(erasure("a", 3, 2, idempotency=key)).result(10)
-    held.append(erasure("a", 4, 2, b'{"text":null}')).result(10)
-    again = held.append(erasure("a", 3, 2, idempotency=key)).result(10)
+    first = held.append(erasure("a", 3, 2, idempotency=key)).result(60)
+    held.append(erasure("a", 4, 2, b'{"text":null}')).result(60)
+    again = held.append(erasure("a", 3, 2, idempotency=key)).result(60)
     assert again.replayed
     assert again.position == first.position
     assert list(held.rows())[1].state == b'{"text":null}'
@@ -173,7 +173,7 @@ def refused(place: Place, changed: str, position: int) -> None:
 def test_not_even_after_an_erasure_is_anything_else_rewritten(
     held: Store, place: Place, changed: str
 ) -> None:
-    held.append(erasure("a", 3, 2)).result(10)
+    held.append(erasure("a", 3, 2)).result(60)
     before = list(held.rows())
     for position in (1, 3, 4):
         refused(place, changed, position)
@@ -184,8 +184,8 @@ def test_not_even_after_an_erasure_is_anything_else_rewritten(
 
 
 def test_an_erasure_that_is_not_the_last_event_opens_nothing(held: Store, place: Place) -> None:
-    held.append(erasure("a", 3, 2)).result(10)
-    held.append(one("b", 2)).result(10)
+    held.append(erasure("a", 3, 2)).result(60)
+    held.append(one("b", 2)).result(60)
     refused(place, "state = state", 2)
 
 
@@ -193,10 +193,10 @@ def test_postgresql_holds_the_body_to_the_digest_that_the_erasure_names(held: St
     wrong = erasure("a", 3, 2, digest=b"other bytes")
     if isinstance(held, PostgresStore):
         with pytest.raises(REFUSED):
-            held.append(wrong).result(10)
+            held.append(wrong).result(60)
         assert list(held.rows())[1].state == SECRET
     else:
-        held.append(wrong).result(10)
+        held.append(wrong).result(60)
         assert list(held.rows())[1].state == REDACTED
 
 
@@ -219,11 +219,11 @@ def test_whatever_is_erased_the_rest_of_the_log_stays_as_it_was(
     if plain and erasing:
         at: LogRow = data.draw(st.sampled_from(plain))
         body = json.dumps({"text": data.draw(st.text(max_size=5))}).encode()
-        store.append(erasure(stream, version, at.position, body)).result(10)
+        store.append(erasure(stream, version, at.position, body)).result(60)
         rows[at.position - 1] = type(at)(
             at.position, at.recorded_at, at.originator_id, at.originator_version, at.topic, body,
             b"", at.payload_commitment,
         )  # fmt: skip
     else:
-        store.append(one(stream, version)).result(10)
+        store.append(one(stream, version)).result(60)
     assert list(store.rows())[: len(rows)] == rows

@@ -28,14 +28,14 @@ with Place(adapter, place).open() as store:
     for n in range(100_000):
         stream = f"{name}-{n}"
         body = json.dumps({"text": "secret " * 200, "n": n}).encode()
-        first = store.append(Append((StoredEvent(stream, 1, "test.happened:1", body),))).result(20)
+        first = store.append(Append((StoredEvent(stream, 1, "test.happened:1", body),))).result(60)
         left = json.dumps({"text": "[erased]", "n": n}).encode()
         told = {"position": first.position,
                 "redacted_digest": "sha256:" + hashlib.sha256(left).hexdigest()}
         fact = StoredEvent(stream, 2, "payload.erased:1", json.dumps(told).encode())
         erasure = Append((fact,), (Document("v", stream, 2, left),),
                          erasure=Erasure(first.position, left))
-        print(stream, store.append(erasure).result(20).position, flush=True)
+        print(stream, store.append(erasure).result(60).position, flush=True)
 """
 
 
@@ -51,12 +51,12 @@ def test_an_erasure_is_whole_or_not_there_after_a_kill(store: Store, place: Plac
         lines = [process.stdout.readline() for _line in range(3 + 7 * n)]
         os.kill(process.pid, signal.SIGKILL)
         lines += process.stdout.read().splitlines(keepends=True)
-        process.wait(30)
+        process.wait(60)
         process.stdout.close()
         whole = [line.split() for line in lines if line.endswith("\n")]
         acknowledged |= {stream: int(position) for stream, position in whole}
     # In one snapshot: a server may go on for a moment with what a killed process has sent it.
-    rows = list(store.rows(page=10_000))
+    rows = list(store.rows(page=1_000_000))
     assert [row.position for row in rows] == list(range(1, len(rows) + 1))
     erasures = {json.loads(r.state)["position"]: r for r in rows if r.topic == "payload.erased:1"}
     for row in rows:

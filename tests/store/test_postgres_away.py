@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import itertools
+import operator
 import os
 import queue
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 import given_postgres
 from given_postgres import Database, Server
-from given_stores import one, positions
+from given_stores import PATIENCE_S, one, positions
 from ledger import errors
 from ledger.store import Append, IdempotencyKey, Receipt, adapters, postgres
 from ledger.store.postgres import PostgresStore
 from ledger.store.postgres_patience import Patient
 
 UNKNOWN = "Whether it was written is not known"
+FIN_WAIT_1 = 4
+"""The state of a TCP connection whose end has not come to the other side (Linux, ``tcp_states.h``).
+"""
 
 
 class Proxy:
@@ -37,7 +42,8 @@ class Proxy:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._flows: list[threading.Thread] = []
         self.cut_questions = self.cut_answers = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -64,12 +70,24 @@ class Proxy:
         """Wait until the ends of lines that the server has ended have come to the ledger."""
         for flow in self._flows:
             flow.join()
+        for client, _server in self._pairs:
+            while client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == FIN_WAIT_1:
+                time.sleep(0.001)
 
     def close(self) -> None:
+        # Shut down first: what is only closed wakes nobody who waits for it.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listener.close()
-        for client, server in self._pairs:
-            client.close()
-            server.close()
+        ends = [end for pair in self._pairs for end in pair]
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for flow in self._flows:
+            flow.join()
+        for end in ends:
+            end.close()
 
 
 @pytest.fixture
@@ -86,7 +104,7 @@ def proxy(database: Database) -> Iterator[Proxy]:
 @pytest.fixture
 def store(database: Database, proxy: Proxy) -> Iterator[PostgresStore]:
     through = database.app_url.replace(f":{database.server.port}/", f":{proxy.port}/")
-    with postgres.open_store(through, timeout_s=10) as opened:
+    with postgres.open_store(through, timeout_s=PATIENCE_S) as opened:
         yield opened
 
 
@@ -95,7 +113,7 @@ def asked_again(store: PostgresStore, append: Append) -> Receipt:
     deadline = time.monotonic() + 60
     while True:
         try:
-            return store.append(append).result(30)
+            return store.append(append).result(60)
         except errors.StoreUnavailable:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -107,13 +125,13 @@ def asked_again(store: PostgresStore, append: Append) -> Receipt:
 def test_a_lost_answer_is_told_truthfully_to_whoever_asks_again(
     store: PostgresStore, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.append(one("before")).result(10)
+    store.append(one("before")).result(60)
     lost = [one(f"s{n}", idempotency=IdempotencyKey("actor", f"k{n}", "f")) for n in range(5)]
     proxy.cut_answers = True
     futures = [store.append(append) for append in lost]
     for future in futures:
         with pytest.raises(errors.StoreUnavailable):
-            future.result(10)
+            future.result(60)
     assert UNKNOWN in caplog.text
     proxy.cut_answers = False
     again = [asked_again(store, append) for append in lost]
@@ -125,11 +143,11 @@ def test_a_lost_answer_is_told_truthfully_to_whoever_asks_again(
 def test_a_lost_question_is_written_when_it_is_asked_again(
     store: PostgresStore, proxy: Proxy
 ) -> None:
-    store.append(one("before")).result(10)
+    store.append(one("before")).result(60)
     append = one("a", idempotency=IdempotencyKey("actor", "k", "f"))
     proxy.cut_questions = True
     with pytest.raises(errors.StoreUnavailable, match=UNKNOWN):
-        store.append(append).result(10)
+        store.append(append).result(60)
     proxy.cut_questions = False
     receipt = asked_again(store, append)
     assert (receipt.position, receipt.replayed) == (2, False)
@@ -161,13 +179,13 @@ def cut(database: Database) -> None:
 def test_what_others_commit_is_heard_also_after_nobody_could_listen(database: Database) -> None:
     heard: queue.Queue[int] = queue.Queue()
     with (
-        postgres.open_store(database.app_url) as listening,
-        postgres.open_store(database.app_url) as writing,
+        postgres.open_store(database.app_url, timeout_s=PATIENCE_S) as listening,
+        postgres.open_store(database.app_url, timeout_s=PATIENCE_S) as writing,
     ):
         listening.subscribe_commits(heard.put)
         for position in range(1, 4):
-            assert writing.append(one(f"s{position}")).result(10).position == position
-            while heard.get(timeout=10) < position:
+            assert asked_again(writing, one(f"s{position}")).position == position
+            while heard.get(timeout=60) < position:
                 pass
             cut(database)
 
@@ -183,14 +201,14 @@ def test_what_cannot_be_listened_to_is_tried_less_and_less_often(
         return connect(conninfo, limit_s)
 
     monkeypatch.setattr(Patient, "to", connected)
-    with postgres.open_store(database.app_url) as store:
+    with postgres.open_store(database.app_url, timeout_s=PATIENCE_S) as store:
         database.server.execute("REVOKE SELECT ON ledger.head FROM ledger_app", database.name)
         tried.queue.clear()
         store.subscribe_commits(lambda _position: None)
         for _attempt in range(4):
-            tried.get(timeout=30)
+            tried.get(timeout=60)
         database.server.execute("GRANT SELECT ON ledger.head TO ledger_app", database.name)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not any("again" in line for line in caplog.messages):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -205,15 +223,27 @@ def test_a_server_that_hangs_is_given_up_in_time(server: Server) -> None:
     database = server.create_database("hanging")
     adapters.create(database.owner_url)
     store = PostgresStore(database.app_url, queue_max=9, idempotency_days=30, timeout_s=3)
-    append = one("b", idempotency=IdempotencyKey("actor", "k", "f"))
+    first, append = (
+        one(name, idempotency=IdempotencyKey("actor", name, "f")) for name in ("a", "b")
+    )
     children: list[int] = []
+
+    async def use_all() -> None:
+        """Have every connection made and used once."""
+        assert (await asyncio.wrap_future(store.append(first))).position == 1
+        assert await store.document("v", "a") is None
+        assert len(await store.stream("a")) == 1
+        store.check()
 
     async def ask() -> None:
         async with store.reading_here():
-            assert (await asyncio.wrap_future(store.append(one("a")))).position == 1
-            assert await store.document("v", "a") is None
-            assert len(await store.stream("a")) == 1
-            store.check()
+            for attempt in itertools.count(1):
+                try:
+                    await use_all()
+                    break
+                except errors.StoreUnavailable:
+                    # A busy machine may stand still for longer than the store waits, but not often.
+                    assert attempt < 20
             children.extend(row[0] for row in server.execute("SELECT pid FROM pg_stat_activity"))
             tell(signal.SIGSTOP)
             asked = (
@@ -238,79 +268,8 @@ def test_a_server_that_hangs_is_given_up_in_time(server: Server) -> None:
         finally:
             tell(signal.SIGCONT)
         assert asked_again(store, append).version == 1
-        assert positions(store) == [1, 2]
-
-
-# ------------------------------------------------------------ not there, or not as it should be
-
-
-def test_a_server_that_is_away_is_no_reason_not_to_open(caplog: pytest.LogCaptureFixture) -> None:
-    port = given_postgres.free_port()
-    with postgres.open_store(f"postgresql://u:hunter2@127.0.0.1:{port}/d", timeout_s=2) as store:
-        assert [r.levelno for r in caplog.records] == [logging.WARNING]
-        assert f"127.0.0.1:{port}/d cannot be used" in caplog.text
-        assert "Connection refused" in caplog.text
-        with pytest.raises(errors.StoreUnavailable, match="Connection refused"):
-            store.append(one("a")).result(10)
-        with pytest.raises(errors.StoreUnavailable, match="Connection refused"):
-            store.check()
-
-        async def ask() -> None:
-            async with store.reading_here():
-                with pytest.raises(errors.StoreUnavailable, match="Connection refused"):
-                    await store.document("v", "a")
-                with pytest.raises(errors.StoreUnavailable, match="Connection refused"):
-                    await store.stream("a")
-
-        asyncio.run(ask())
-    assert "hunter2" not in caplog.text
-
-
-def test_what_is_found_when_the_server_comes_is_said_to_everybody() -> None:
-    server = given_postgres.session_server()
-    name = f"ledger_{time.time_ns()}"
-    empty = server.create_database(name)
-    store = PostgresStore(empty.app_url, queue_max=9, idempotency_days=30, timeout_s=2)
-    with store:
-        for _twice in range(2):
-            with pytest.raises(errors.NotInitialised, match="run ledger init"):
-                store.append(one("a")).result(10)
-            with pytest.raises(errors.NotInitialised, match="run ledger init"):
-                asyncio.run(store.position())
-        adapters.create(empty.owner_url)
-        time.sleep(0.3)
-        assert store.append(one("a")).result(10).position == 1
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "postgresql://u:hunter2%zz@h/d",
-        "postgresql://u:hunter2@h:port:1/d",
-        "postgresql://u:hunter2@[::1/d",
-        "postgresql://u:hunter2@h/d?no_such_word=hunter2",
-        "postgresql://u:hunter2@h1,h2:1,2,3/d",
-    ],
-)
-def test_an_address_that_cannot_be_read_is_refused_without_its_password(
-    address: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with contextlib.suppress(errors.StoreUnavailable), postgres.open_store(address, timeout_s=2):
-        pass
-    with pytest.raises(errors.StoreUnavailable) as refusal:
-        adapters.create(address)
-    assert "hunter2" not in str(refusal.value) + caplog.text
-    assert "\n" not in str(refusal.value)
-
-
-def test_a_wrong_name_is_a_sentence(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    for url, why in (
-        (database.server.url(database.name, "nobody_at_all"), 'role "nobody_at_all" does not'),
-        (database.server.url("no_such_database", given_postgres.APP), '"no_such_database" does'),
-    ):
-        with postgres.open_store(url, timeout_s=2):
-            assert why in caplog.text
-        caplog.clear()
+    with postgres.open_store(database.app_url, timeout_s=PATIENCE_S) as patient:
+        assert positions(patient) == [1, 2]
 
 
 def test_a_wrong_password_is_a_sentence_without_it(
@@ -322,30 +281,13 @@ def test_a_wrong_password_is_a_sentence_without_it(
     hba.write_text("host all secretive 127.0.0.1/32 scram-sha-256\n" + before)
     server.execute("SELECT pg_reload_conf()")
     url = f"postgresql://secretive:hunter2@127.0.0.1:{server.port}/postgres"
-    with postgres.open_store(url, timeout_s=2):
-        pass
+    # Until the server has come to read the file again, anybody is let in.
+    with contextlib.suppress(psycopg.OperationalError):
+        while True:
+            psycopg.connect(url).close()
+    postgres.open_store(url, timeout_s=PATIENCE_S).close()
     assert 'password authentication failed for user "secretive"' in caplog.text
     assert "hunter2" not in caplog.text
-
-
-def test_too_many_readers_are_refused_in_time(database: Database) -> None:
-    with (
-        postgres.open_store(database.app_url, timeout_s=2) as store,
-        contextlib.ExitStack() as busy,
-    ):
-        for _connection in range(8):
-            busy.enter_context(store._connections.using())
-        with pytest.raises(errors.StoreUnavailable, match="All 8 connections"):
-            store.check()
-
-
-def test_a_database_that_asks_for_stricter_isolation_changes_nothing(database: Database) -> None:
-    stricter = f"ALTER DATABASE {database.name} SET default_transaction_isolation = serializable"
-    database.server.execute(stricter)
-    stores = [postgres.open_store(database.app_url) for _ in range(2)]
-    with stores[0], stores[1]:
-        futures = [stores[n % 2].append(one(f"s{n}")) for n in range(200)]
-        assert sorted(f.result(10).position for f in futures) == list(range(1, 201))
 
 
 # ------------------------------------------------------------ stopped and started
@@ -362,33 +304,45 @@ def test_a_server_that_stops_and_starts_under_load_loses_nothing(server: Server)
     adapters.create(database.owner_url)
     done = threading.Event()
     heard: list[int] = []
+    received: list[list[Receipt]] = [[] for _writer in range(8)]
+    refused = [0] * 8
 
-    def write(store: PostgresStore, writer: int) -> tuple[list[Receipt], int]:
-        receipts: list[Receipt] = []
-        refused = 0
+    def write(store: PostgresStore, writer: int) -> None:
         while not done.is_set():
-            name = f"w{writer}-{len(receipts)}"
+            name = f"w{writer}-{len(received[writer])}"
             append = one(name, idempotency=IdempotencyKey("actor", name, "f"))
             try:
-                receipts.append(store.append(append).result(20))
+                received[writer].append(store.append(append).result(120))
             except errors.StoreUnavailable:
-                refused += 1
+                refused[writer] += 1
                 time.sleep(0.02)
-        return receipts, refused
 
-    with postgres.open_store(database.app_url, timeout_s=2) as store, ThreadPoolExecutor(8) as pool:
+    def until_more(counts: Callable[[], list[int]]) -> None:
+        """Wait until every writer has met something ten times more."""
+        wanted = [count + 10 for count in counts()]
+        deadline = time.monotonic() + 60
+        while any(map(operator.lt, counts(), wanted)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    with (
+        postgres.open_store(database.app_url, timeout_s=PATIENCE_S) as store,
+        ThreadPoolExecutor(8) as pool,
+        contextlib.ExitStack() as end,
+    ):
+        end.callback(done.set)
         store.subscribe_commits(heard.append)
         writers = [pool.submit(write, store, n) for n in range(8)]
-        for end in (server.stop, server.kill):
-            time.sleep(0.5)
-            end()
-            time.sleep(0.3)
+        for away in (server.stop, server.kill):
+            until_more(lambda: [*map(len, received)])
+            away()
+            until_more(lambda: refused)
             server.start()
-        time.sleep(1)
+        until_more(lambda: [*map(len, received)])
         done.set()
-        found = [writer.result(30) for writer in writers]
-        receipts = {r.originator_id: r.position for mine, _refused in found for r in mine}
-        assert all(refused for _mine, refused in found)
+        for writer in writers:
+            writer.result(120)
+        receipts = {r.originator_id: r.position for mine in received for r in mine}
         rows = {row.originator_id: row.position for row in store.rows()}
         assert receipts.items() <= rows.items()
         # What was written and never acknowledged is at most what was in flight at the end.

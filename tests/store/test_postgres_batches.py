@@ -14,7 +14,7 @@ import pytest
 
 import given_postgres
 from given_postgres import Database
-from given_stores import event, one, positions
+from given_stores import PATIENCE_S, event, one, positions
 from ledger import errors
 from ledger.store import (
     Append,
@@ -39,7 +39,7 @@ def database() -> Database:
 
 @pytest.fixture
 def store(database: Database) -> Iterator[PostgresStore]:
-    with postgres.open_store(database.app_url) as opened:
+    with postgres.open_store(database.app_url, timeout_s=PATIENCE_S) as opened:
         yield opened
 
 
@@ -68,12 +68,12 @@ def together(store: PostgresStore, appends: list[Append]) -> list[Future[Receipt
 
 def test_a_batch_is_one_statement_of_one_transaction(database: Database) -> None:
     database.server.execute(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
-    with postgres.open_store(database.app_url) as store:
+    with postgres.open_store(database.app_url, timeout_s=PATIENCE_S) as store:
         # The first batch also connects, and looks for keys that are too old.
-        store.append(one("warm")).result(10)
+        store.append(one("warm")).result(60)
         log = database.server.folder / "log"
         before = log.stat().st_size
-        receipts = [f.result(10) for f in together(store, [full(n) for n in range(BATCH)])]
+        receipts = [f.result(60) for f in together(store, [full(n) for n in range(BATCH)])]
         assert sorted(r.position for r in receipts) == list(range(2, BATCH + 2))
         said = log.read_bytes()[before:].decode().splitlines()
     statements = [line for line in said if re.search("LOG:  (statement|execute)", line)]
@@ -93,7 +93,7 @@ def test_a_batch_is_one_statement_of_one_transaction(database: Database) -> None
 def test_a_list_that_is_sent_packed_arrives_as_it_was(
     store: PostgresStore, kind: str, items: list[Any]
 ) -> None:
-    store.append(one("connected")).result(10)
+    store.append(one("connected")).result(60)
     connection = store._session.connection
     query = f"SELECT a, pg_typeof(a)::text FROM (SELECT %b::{kind}[] AS a) AS given".encode()  # noqa: S608 - a constant
     for given in (items, items[:1], []):
@@ -102,7 +102,7 @@ def test_a_list_that_is_sent_packed_arrives_as_it_was(
 
 
 def test_a_batch_takes_the_same_locks_whatever_its_size(store: PostgresStore) -> None:
-    store.append(one("warm")).result(10)
+    store.append(one("warm")).result(60)
     session = store._session
 
     def locks(appends: list[Append]) -> list[tuple[Any, ...]]:
@@ -140,7 +140,7 @@ def test_only_what_touches_the_same_waits_for_the_next_batch(
     monkeypatch.setattr(store._session, "call", counted)
     streams = [event("a", 1), event("b", 1), event("a", 2), event("c", 1)]
     futures = together(store, [Append((e,)) for e in streams])
-    assert [f.result(10).position for f in futures] == [1, 2, 3, 4]
+    assert [f.result(60).position for f in futures] == [1, 2, 3, 4]
     assert calls == [2, 2]
 
 
@@ -149,7 +149,7 @@ def test_only_what_touches_the_same_waits_for_the_next_batch(
 
 def test_look_ups_that_come_at_any_moment_are_all_answered(store: PostgresStore) -> None:
     documents = tuple(Document("v", f"d{n}", 1, b"%d" % n) for n in range(50))
-    store.append(one("a", documents=documents)).result(10)
+    store.append(one("a", documents=documents)).result(60)
     asked = 0
 
     async def ask(n: int, depth: int) -> None:
@@ -205,10 +205,10 @@ def test_look_ups_share_queries_and_see_what_was_committed_before_they_were_aske
 
 
 def test_who_asks_and_goes_away_harms_nobody(store: PostgresStore) -> None:
-    store.append(one("a", documents=(Document("v", "a", 1, b""),))).result(10)
+    store.append(one("a", documents=(Document("v", "a", 1, b""),))).result(60)
 
     async def main() -> None:
-        async with store.reading_here(), asyncio.timeout(30):
+        async with store.reading_here(), asyncio.timeout(60):
             for _round in range(20):
                 gone: list[asyncio.Task[Any]] = [
                     asyncio.create_task(store.document("v", "a")) for _ in range(5)
@@ -228,7 +228,7 @@ def test_who_asks_and_goes_away_harms_nobody(store: PostgresStore) -> None:
 
 
 def folded(store: PostgresStore, count: int) -> Iterator[StoredDocument]:
-    at = store.append(one("at")).result(10)
+    at = store.append(one("at")).result(60)
     for n in range(count):
         yield StoredDocument(f"d{n}", 1, at.position, at.recorded_at, b"new")
 
@@ -236,7 +236,7 @@ def folded(store: PostgresStore, count: int) -> Iterator[StoredDocument]:
 def test_a_view_whose_staged_documents_were_lost_is_left_as_it_was(
     store: PostgresStore, database: Database
 ) -> None:
-    store.append(one("a", documents=(Document("v", "a", 1, b"old"),))).result(10)
+    store.append(one("a", documents=(Document("v", "a", 1, b"old"),))).result(60)
 
     def forgetful() -> Iterator[StoredDocument]:
         for n, document in enumerate(folded(store, 2_500)):
@@ -258,7 +258,7 @@ def test_appends_go_on_while_a_view_is_staged_and_swapped(
     def slowly() -> Iterator[StoredDocument]:
         for n, document in enumerate(folded(store, 3_000)):
             if n % 500 == 0:
-                assert store.append(one(f"during{n}")).result(10).version == 1
+                assert store.append(one(f"during{n}")).result(60).version == 1
             yield document
 
     store.replace_documents("v", slowly(), upto=1)
@@ -276,7 +276,7 @@ def test_appends_go_on_while_a_view_is_staged_and_swapped(
 
 
 def test_whatever_the_database_refuses_undoes_the_swap(store: PostgresStore) -> None:
-    at = store.append(one("a", documents=(Document("v", "a", 1, b"old"),))).result(10)
+    at = store.append(one("a", documents=(Document("v", "a", 1, b"old"),))).result(60)
     twice = [StoredDocument("d", 1, 1, at.recorded_at, b"new")] * 2
     with pytest.raises(psycopg.errors.UniqueViolation):
         store.replace_documents("v", twice, upto=1)

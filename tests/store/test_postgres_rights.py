@@ -10,7 +10,7 @@ from psycopg import sql
 
 import given_postgres
 from given_postgres import Database
-from given_stores import one, positions
+from given_stores import PATIENCE_S, one, positions
 from ledger import errors
 from ledger.store import adapters, postgres
 from ledger.store.migrations import steps
@@ -23,8 +23,8 @@ OVER = "INSERT INTO ledger.events SELECT * FROM ledger.events ON CONFLICT (posit
 @pytest.fixture(scope="module")
 def database() -> Database:
     made = given_postgres.fresh_database()
-    with postgres.open_store(made.app_url) as store:
-        store.append(one("s")).result(10)
+    with postgres.open_store(made.app_url, timeout_s=PATIENCE_S) as store:
+        store.append(one("s")).result(60)
     return made
 
 
@@ -63,7 +63,7 @@ def test_the_role_that_serves_changes_nothing_but_by_appending(
     database: Database, statement: str
 ) -> None:
     refused(database.app_url, statement, psycopg.errors.InsufficientPrivilege)
-    with postgres.open_store(database.app_url) as store:
+    with postgres.open_store(database.app_url, timeout_s=PATIENCE_S) as store:
         assert positions(store) == [1]
 
 
@@ -104,24 +104,24 @@ def test_strangers_may_not_even_look(database: Database) -> None:
     create = sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name))
     database.server.execute(create)
     url = database.server.url(database.name, name)
-    with postgres.open_store(url) as store:
+    with postgres.open_store(url, timeout_s=PATIENCE_S) as store:
         with pytest.raises(errors.StoreUnavailable, match="permission denied for schema ledger"):
             store.check()
         with pytest.raises(errors.StoreUnavailable, match="permission denied for schema ledger"):
-            store.append(one("x")).result(10)
+            store.append(one("x")).result(60)
     refused(url, "SELECT ledger.forget_keys(0, 1)", psycopg.errors.InsufficientPrivilege)
 
 
 def test_a_database_becomes_a_ledger_once(caplog: pytest.LogCaptureFixture) -> None:
     empty = given_postgres.session_server().create_database(f"ledger_{uuid.uuid4().hex}")
     with pytest.raises(errors.NotInitialised, match="run ledger init first"):
-        postgres.open_store(empty.app_url)
+        postgres.open_store(empty.app_url, timeout_s=PATIENCE_S)
     with pytest.raises(errors.StoreUnavailable, match="permission denied"):
         adapters.create(empty.app_url)
     assert adapters.create(empty.owner_url) == "created"
     assert adapters.create(empty.owner_url) == "unchanged"
-    with postgres.open_store(empty.app_url) as store:
-        assert store.append(one("a")).result(10).position == 1
+    with postgres.open_store(empty.app_url, timeout_s=PATIENCE_S) as store:
+        assert store.append(one("a")).result(60).position == 1
     found = empty.server.execute("SELECT version, name, sha256 FROM ledger.schema_migrations",
                                  empty.name)  # fmt: skip
     assert found == [(s.version, s.name, s.digest) for s in steps("postgres")]
@@ -134,10 +134,10 @@ def test_another_schema_is_refused_by_its_version() -> None:
     newer = "INSERT INTO ledger.schema_migrations VALUES (99, 'later', '')"
     database.server.execute(newer, database.name)
     with pytest.raises(errors.WrongSchema, match=f"version 99, this program has {needed}: use its"):
-        postgres.open_store(database.app_url)
+        postgres.open_store(database.app_url, timeout_s=PATIENCE_S)
     with pytest.raises(errors.WrongSchema, match="at version 99"):
         adapters.create(database.owner_url)
     older = "DELETE FROM ledger.schema_migrations"
     database.server.execute(older, database.name)
     with pytest.raises(errors.WrongSchema, match="run ledger init to migrate it"):
-        postgres.open_store(database.app_url)
+        postgres.open_store(database.app_url, timeout_s=PATIENCE_S)

@@ -354,8 +354,8 @@ def test_what_is_appended_is_soon_covered(store: Store, files: KeyFile) -> None:
     keeper.start(yielding=0.0)
     try:
         for n in range(5):
-            position = store.append(one(f"r{n}")).result(10).position
-            covering = asyncio.run(keeper.covered(position, 30))
+            position = store.append(one(f"r{n}")).result(60).position
+            covering = asyncio.run(keeper.covered(position, 60))
             assert verified(covering, files).size >= position
     finally:
         keeper.stop()
@@ -363,11 +363,11 @@ def test_what_is_appended_is_soon_covered(store: Store, files: KeyFile) -> None:
 
 
 def test_a_keeper_takes_in_a_long_log_beside_requests(store: Store, files: KeyFile) -> None:
-    store.append(Append(tuple(event("s", n + 1) for n in range(1_300)))).result(30)
+    store.append(Append(tuple(event("s", n + 1) for n in range(1_300)))).result(60)
     keeper = Keeper(store, Publisher(store.tree, files), cycle_s=0.01)
     keeper.start(yielding=0.1)
     try:
-        assert verified(asyncio.run(keeper.covered(1_300, 30)), files).size == 1_300
+        assert verified(asyncio.run(keeper.covered(1_300, 60)), files).size == 1_300
     finally:
         keeper.stop()
 
@@ -401,7 +401,7 @@ def test_a_keeper_sees_that_the_database_is_older_and_that_it_is_no_more(
 
 
 def test_the_log_is_brought_up_to_date_in_one_call(store: Store, files: KeyFile) -> None:
-    store.append(Append(tuple(event("s", n + 1) for n in range(700)))).result(30)
+    store.append(Append(tuple(event("s", n + 1) for n in range(700)))).result(60)
     keeper = Keeper(store, Publisher(store.tree, files))
     assert verified(keeper.catch_up(), files).size == 700
     assert verified(keeper.catch_up(), files).size == 700

@@ -15,7 +15,7 @@ import pytest
 
 import given_postgres
 import given_stores
-from given_stores import Place, one
+from given_stores import PATIENCE_S, Place, one
 from ledger import errors
 from ledger.store import Artifact, LogRow, Reservation, adapters
 from ledger.store.restoring import NotALog, Restored
@@ -63,7 +63,7 @@ def restore(url: str, rows: list[LogRow]) -> None:
 
 
 def rows_at(url: str) -> list[LogRow]:
-    with adapters.open_store(url, queue_max=10, idempotency_days=1, timeout_s=5) as store:
+    with adapters.open_store(url, queue_max=10, idempotency_days=1, timeout_s=PATIENCE_S) as store:
         return list(store.rows())
 
 
@@ -83,8 +83,8 @@ def test_rows_come_back_as_they_were(url: str) -> None:
 
 def test_a_restored_log_goes_on(url: str) -> None:
     restore(url, history(7))
-    with adapters.open_store(url, queue_max=10, idempotency_days=1, timeout_s=5) as store:
-        receipt = store.append(one("a", 4)).result(10)
+    with adapters.open_store(url, queue_max=10, idempotency_days=1, timeout_s=PATIENCE_S) as store:
+        receipt = store.append(one("a", 4)).result(60)
         assert receipt.position == 8
         assert store.head() == 8
 
@@ -97,7 +97,7 @@ def test_names_and_artifacts_come_with_their_rows(url: str) -> None:
     ]
     with adapters.restored(url, given):
         pass
-    with adapters.open_store(url, queue_max=10, idempotency_days=1, timeout_s=5) as store:
+    with adapters.open_store(url, queue_max=10, idempotency_days=1, timeout_s=PATIENCE_S) as store:
 
         async def found() -> tuple[object, ...]:
             return (
@@ -177,7 +177,7 @@ def test_a_source_that_breaks_off_leaves_nothing(url: str) -> None:
 
 def test_a_ledger_with_events_is_left_alone(place: Place) -> None:
     with place.open() as store:
-        store.append(one("a")).result(10)
+        store.append(one("a")).result(60)
     url = place.place
     if place.adapter == "postgres":
         url = url.replace(f"{given_postgres.APP}@", f"{given_postgres.OWNER}@")

@@ -27,7 +27,7 @@ place, store = given_stores.place, given_stores.store
 def fill(store: Store, count: int, stream: str = "s") -> None:
     done = len(store.rows_of(stream))
     events = (event(stream, done + n + 1, b'{"n":%d}' % n) for n in range(count))
-    store.append(Append(tuple(events))).result(30)
+    store.append(Append(tuple(events))).result(60)
 
 
 def leaves(store: Store) -> list[bytes]:
@@ -117,8 +117,8 @@ def test_many_sequencers_among_many_writers_make_one_tree(place: Place) -> None:
             for opened, limit in ((first, 3), (second, 5), (first, 400), (second, 1))
         ]
         for n in range(200):
-            first.append(one(f"a{n}")).result(30)
-            second.append(one(f"b{n}")).result(30)
+            first.append(one(f"a{n}")).result(60)
+            second.append(one(f"b{n}")).result(60)
         assert sum(each.result(60) for each in taken) == 400
         assert first.tree.head() == second.tree.head()
         assert TreeReader(second.tree).root(400) == root_of(leaves(first))

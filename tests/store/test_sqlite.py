@@ -143,10 +143,10 @@ def test_a_full_disk_is_said_and_survived(store: SQLiteStore) -> None:
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(errors.StoreUnavailable):
-        store.append(Append((event("big", 1, b"x" * 200_000),))).result(10)
+        store.append(Append((event("big", 1, b"x" * 200_000),))).result(60)
     assert positions(store) == [1]
     # The writer opened a connection of its own again, which knows no such bound.
-    assert store.append(one("b")).result(10).position == 2
+    assert store.append(one("b")).result(60).position == 2
 
 
 def test_what_is_too_big_for_the_disk_fails_alone(store: SQLiteStore) -> None:
@@ -158,8 +158,8 @@ def test_what_is_too_big_for_the_disk_fails_alone(store: SQLiteStore) -> None:
     big = store.append(Append((event("big", 1, b"x" * 200_000),)))
     after = store.append(one("after"))
     release.set()
-    assert [before.result(10).position, after.result(10).position] == [2, 3]
-    assert isinstance(big.exception(10), errors.StoreUnavailable)
+    assert [before.result(60).position, after.result(60).position] == [2, 3]
+    assert isinstance(big.exception(60), errors.StoreUnavailable)
     assert positions(store) == [1, 2, 3]
 
 
@@ -169,8 +169,8 @@ def test_what_is_too_big_for_sqlite_fails_alone(store: SQLiteStore) -> None:
     big = store.append(Append((event("big", 1, b"x" * 200_000),)))
     after = store.append(one("after"))
     release.set()
-    assert isinstance(big.exception(10), sqlite3.DataError)
-    assert after.result(10).position == 2
+    assert isinstance(big.exception(60), sqlite3.DataError)
+    assert after.result(60).position == 2
 
 
 def test_when_a_commit_fails_everybody_hears_of_it_and_the_writer_goes_on(
@@ -180,10 +180,10 @@ def test_when_a_commit_fails_everybody_hears_of_it_and_the_writer_goes_on(
     store._writer._session = Failing(store._session, 1)
     lost = [store.append(one(f"s{n}")) for n in range(5)]
     release.set()
-    assert {type(future.exception(10)) for future in lost} == {errors.StoreUnavailable}
+    assert {type(future.exception(60)) for future in lost} == {errors.StoreUnavailable}
     assert "5 appends could not be written" in caplog.text
     assert positions(store) == [1]
-    assert store.append(one("s0")).result(10).position == 2
+    assert store.append(one("s0")).result(60).position == 2
 
 
 def test_a_lock_that_never_comes_is_said(
@@ -193,10 +193,10 @@ def test_a_lock_that_never_comes_is_said(
     with sqlite3.connect(path, isolation_level=None) as outsider:
         outsider.execute("BEGIN IMMEDIATE")
         with caplog.at_level(logging.ERROR), pytest.raises(errors.StoreUnavailable):
-            store.append(one("a")).result(10)
+            store.append(one("a")).result(60)
         outsider.execute("ROLLBACK")
     outsider.close()
-    assert store.append(one("a")).result(10).position == 1
+    assert store.append(one("a")).result(60).position == 1
 
 
 # ------------------------------------------------------------ connections
@@ -270,6 +270,6 @@ def test_a_ledger_of_the_first_schema_is_refused_until_it_is_migrated(tmp_path: 
     assert adapters.create(f"sqlite:///{old}") == "migrated"
     with sqlite_store.open_store(old) as store:
         kept = Append((event("s", 2),), artifacts=(Artifact("sha256:aa", 7),))
-        assert store.append(kept).result(10).position == 2
+        assert store.append(kept).result(60).position == 2
         assert asyncio.run(store.artifact("sha256:aa")) == 7
     assert adapters.create(f"sqlite:///{old}") == "unchanged"

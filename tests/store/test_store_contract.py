@@ -106,7 +106,7 @@ def test_only_the_next_version_of_a_stream_is_taken(store: Store, version: int) 
 
 def test_of_many_that_saw_the_same_version_one_wins(store: Store) -> None:
     futures = [store.append(one("a")) for _n in range(64)]
-    outcomes = [future.exception(10) for future in futures]
+    outcomes = [future.exception(60) for future in futures]
     assert outcomes.count(None) == 1
     assert all(isinstance(o, VersionConflict) for o in outcomes if o is not None)
 
@@ -135,7 +135,7 @@ def test_a_guard_refuses_when_what_was_read_has_moved_on(store: Store) -> None:
 def test_one_key_is_one_event_and_one_answer_for_many_clients(store: Store) -> None:
     key = IdempotencyKey("actor", "key", "f")
     futures = [store.append(one(f"s{n}", idempotency=key)) for n in range(32)]
-    receipts = [future.result(10) for future in futures]
+    receipts = [future.result(60) for future in futures]
     assert len({(r.originator_id, r.version, r.position, r.recorded_at) for r in receipts}) == 1
     assert [r.replayed for r in receipts].count(False) == 1
     assert positions(store) == [1]
@@ -169,7 +169,7 @@ def test_a_swapped_view_keeps_what_live_appends_wrote_later(store: Store) -> Non
 def test_a_caller_that_goes_away_cancels_nothing(store: Store) -> None:
     future = store.append(one("a"))
     assert future.cancel() is False
-    assert future.result(10).position == 1
+    assert future.result(60).position == 1
 
 
 class Hold:
@@ -205,8 +205,8 @@ def test_a_poisoned_append_fails_alone(store: Store) -> None:
     with pytest.raises(ValueError, match="no event"):
         store.append(Append(()))
     hold.release()
-    assert good.result(10).version == also.result(10).version == 1
-    assert all(future.exception(10) is not None for future in poisoned)
+    assert good.result(60).version == also.result(60).version == 1
+    assert all(future.exception(60) is not None for future in poisoned)
     assert {row.originator_id for row in store.rows()} == {"first", "good", "also"}
     assert positions(store) == [1, 2, 3]
     assert asyncio.run(store.owner("doi", "x")) is None
@@ -219,11 +219,11 @@ def test_a_batch_judges_its_appends_in_order(store: Store) -> None:
     keyed, replayed = (store.append(one("b", idempotency=key)) for _ in range(2))
     other = store.append(one("c", idempotency=IdempotencyKey("actor", "key", "g")))
     hold.release()
-    assert [f.result(10).position for f in (hold.first, first, second)] == [1, 2, 3]
-    assert isinstance(again.exception(10), VersionConflict)
-    assert (keyed.result(10).replayed, replayed.result(10).replayed) == (False, True)
+    assert [f.result(60).position for f in (hold.first, first, second)] == [1, 2, 3]
+    assert isinstance(again.exception(60), VersionConflict)
+    assert (keyed.result(60).replayed, replayed.result(60).replayed) == (False, True)
     assert keyed.result().position == replayed.result().position == 4
-    assert isinstance(other.exception(10), KeyConflict)
+    assert isinstance(other.exception(60), KeyConflict)
 
 
 @pytest.mark.parametrize(
@@ -232,15 +232,15 @@ def test_a_batch_judges_its_appends_in_order(store: Store) -> None:
 def test_a_name_is_taken_as_it_is_written(store: Store, name: str) -> None:
     key = IdempotencyKey(name, name, "f")
     held = (Reservation(name, name, name),)
-    first = store.append(one(name, reservations=held, idempotency=key)).result(10)
-    again = store.append(one(name, reservations=held, idempotency=key)).result(10)
+    first = store.append(one(name, reservations=held, idempotency=key)).result(60)
+    again = store.append(one(name, reservations=held, idempotency=key)).result(60)
     assert (first.replayed, again.replayed, again.position) == (False, True, first.position)
-    assert isinstance(store.append(one(name)).exception(10), VersionConflict)
+    assert isinstance(store.append(one(name)).exception(60), VersionConflict)
     taken = one("other", reservations=(Reservation(name, name, "other"),))
-    assert isinstance(store.append(taken).exception(10), ReservationConflict)
+    assert isinstance(store.append(taken).exception(60), ReservationConflict)
     stale = one("other", guards=((name, 0),))
-    assert isinstance(store.append(stale).exception(10), GuardConflict)
-    assert store.append(one("other", guards=((name, 1),))).result(10).position == 2
+    assert isinstance(store.append(stale).exception(60), GuardConflict)
+    assert store.append(one("other", guards=((name, 1),))).result(60).position == 2
 
 
 def test_a_batch_larger_than_one_statement_is_written_whole(store: Store) -> None:
@@ -250,7 +250,7 @@ def test_a_batch_larger_than_one_statement_is_written_whole(store: Store) -> Non
         for n in range(200)
     ]
     hold.release()
-    assert [future.result(10).position for future in futures] == list(range(2, 202))
+    assert [future.result(60).position for future in futures] == list(range(2, 202))
     # Of several appends in a batch that wrote one document, the last is what stands.
     found = {d.id: (d.version, d.position) for d in store.documents("v")}
     assert found == {f"s{n % 90}": (n, n + 2) for n in range(200)}
@@ -265,9 +265,9 @@ def test_a_subscriber_that_fails_harms_nobody(
     woken: list[int] = []
     store.subscribe_commits(fail)
     store.subscribe_commits(woken.append)
-    assert store.append(one("a")).result(10).position == 1
-    assert store.append(one("a", 7)).exception(10) is not None
-    assert store.append(one("b")).result(10).position == 2
+    assert store.append(one("a")).result(60).position == 1
+    assert store.append(one("a", 7)).exception(60) is not None
+    assert store.append(one("b")).result(60).position == 2
     assert woken == [1, 2]
     assert "a subscriber to commits failed" in caplog.text
 
@@ -285,7 +285,7 @@ def test_a_full_queue_refuses_at_once(place: Place) -> None:
             fill()
         hold.release()
         assert len(taken) >= 4
-        assert all(future.result(10).version == 1 for future in taken)
+        assert all(future.result(60).version == 1 for future in taken)
 
 
 def test_closing_finishes_what_was_queued(place: Place) -> None:
@@ -373,7 +373,7 @@ def test_what_was_acknowledged_survives_a_kill(store: Store, place: Place) -> No
         head = [process.stdout.readline() for _line in range(20 + 30 * n)]
         os.kill(process.pid, signal.SIGKILL)
         rest = process.stdout.read()
-        process.wait(30)
+        process.wait(60)
         process.stdout.close()
         receipts |= acknowledged("".join(head) + rest)
     rows = list(store.rows())

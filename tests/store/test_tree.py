@@ -13,7 +13,7 @@ import pytest
 import given_postgres
 import given_stores
 from given_postgres import Database
-from given_stores import Place, event, one
+from given_stores import PATIENCE_S, Place, event, one
 from ledger.store import Append, Store
 from ledger.store import postgres as postgres_store
 from ledger.store import sqlite as sqlite_store
@@ -32,7 +32,7 @@ def head(size: int) -> TreeHead:
 
 
 def filled(store: Store, count: int) -> Store:
-    store.append(Append(tuple(event("s", n + 1) for n in range(count)))).result(10)
+    store.append(Append(tuple(event("s", n + 1) for n in range(count)))).result(60)
     return store
 
 
@@ -141,7 +141,7 @@ def test_a_step_that_cannot_be_written_whole_is_not_written(store: Store) -> Non
         tree.step(1, head(4), [Tile(0, 1, TILE), Tile(0, 0, TILE)])
     assert tree.head() == head(1)
     assert tree.tiles([(0, 1)]) == {}
-    assert store.append(one("t")).result(10).position == 5
+    assert store.append(one("t")).result(60).position == 5
 
 
 def test_for_one_size_there_is_one_root(store: Store) -> None:
@@ -194,7 +194,7 @@ def test_growing_and_publishing_wake_nobody(store: Store) -> None:
     store.subscribe_commits(heard.append)
     assert store.tree.step(0, head(1), [])
     store.tree.publish(published(1))
-    store.append(one("last")).result(10)
+    store.append(one("last")).result(60)
     while 3 not in heard:
         pass
     assert set(heard) <= {2, 3}
@@ -218,7 +218,7 @@ CHANGES = [
 @pytest.fixture(scope="module")
 def database() -> Database:
     made = given_postgres.fresh_database()
-    with postgres_store.open_store(made.app_url) as opened:
+    with postgres_store.open_store(made.app_url, timeout_s=PATIENCE_S) as opened:
         tree = filled(opened, 2).tree
         assert tree.step(0, head(2), [Tile(0, 0, TILE)])
         tree.publish(published(2))
