@@ -75,7 +75,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
-def eventually(holds: Callable[[], T]) -> T:
+def eventually(holds: Callable[[], T | None]) -> T:
     """Wait until something holds; return what it gave."""
     deadline = time.monotonic() + PATIENCE_S
     while not (found := holds()):

@@ -165,11 +165,11 @@ def test_a_policy_between_the_points_is_named_as_the_cause(store: Store) -> None
 
 def test_moments_and_days_are_points_of_recorded_time(store: Store) -> None:
     record_id = written(store, submitted(), attached(ArtifactRole.REPORT))
-    first, second = store.rows_of(record_id)
+    _first, second = store.rows_of(record_id)
     at, just_before = moment_text(second.recorded_at), moment_text(second.recorded_at - TICK)
     assert between(store, record_id, from_=just_before, to=at) == between(store, record_id, from_=1)
     assert between(store, record_id, to=just_before) == between(store, record_id, to=1)
-    day = first.recorded_at.date().isoformat()
+    day = second.recorded_at.date().isoformat()
     assert between(store, record_id, to=day) == between(store, record_id)
     assert between(store, record_id, from_="2020-01-01").before.version == 0
 

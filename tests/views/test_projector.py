@@ -12,6 +12,7 @@ from eventsourcing.persistence import StoredEvent
 
 import given_projector
 from given_projector import ADOPT, BEHIND, Fragile, Scene, opened, tell
+from given_views import PATIENCE_S
 from ledger.in_force import InForce
 from ledger.store import Append
 from ledger.worker.history import History
@@ -21,6 +22,7 @@ from projections.corrections import Corrections
 from projections.findings import Findings
 from projections.folded import Folded
 from projections.table import Checkpoint, Rows, Table
+from projections.views import ViewsUnavailable
 from view_facts import (
     OTHER,
     RECORD,
@@ -85,8 +87,8 @@ def test_poison_stops_its_projection_alone_right_before_the_event(
         assert "too much" in stopped["error"]
         assert "fragile is stopped" in caplog.text
         assert all(s == {"position": 4, "lag": 0, "error": None} for s in status.values())
-        assert not scene.projector.wait(Fragile.NAME, 4, timeout=5)
-        assert scene.projector.wait(Fragile.NAME, 2, timeout=5)
+        assert not scene.projector.wait(Fragile.NAME, 4, PATIENCE_S)
+        assert scene.projector.wait(Fragile.NAME, 2, PATIENCE_S)
 
         monkeypatch.setattr(Fragile, "poisonous", False)
         scene.projector.rebuild(Fragile.NAME)
@@ -112,9 +114,9 @@ def test_whoever_waits_is_told_when_the_view_is_there(scene: Scene) -> None:
     scene.projector.start()
     scene.append("ledger", live())
     receipt = scene.append(RECORD, submitted())
-    assert scene.projector.wait("catalogue", receipt.position, timeout=10)
+    assert scene.projector.wait("catalogue", receipt.position, PATIENCE_S)
     assert Catalogue(scene.views).of(RECORD) is not None
-    assert scene.projector.wait(public_view.NAME, receipt.position, timeout=10)
+    assert scene.projector.wait(public_view.NAME, receipt.position, PATIENCE_S)
     assert not scene.projector.wait("catalogue", receipt.position + 1, timeout=0.05)
     with pytest.raises(KeyError):
         scene.projector.wait("no-such-view", 1, timeout=0)
@@ -125,7 +127,7 @@ def test_what_another_process_appends_is_found_without_a_wake(scene: Scene) -> N
     with opened(scene.folder) as other:
         other.append("ledger", live())
         receipt = other.append(RECORD, submitted())
-    assert scene.projector.wait("catalogue", receipt.position, timeout=10)
+    assert scene.projector.wait("catalogue", receipt.position, PATIENCE_S)
 
 
 def test_two_projectors_on_one_file_agree_with_one(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def test_two_projectors_on_one_file_agree_with_one(tmp_path: Path) -> None:
             last = one.append(uuid(number), submitted(f"Title {number}"))
         for projector in (one.projector, two.projector):
             for name in ROLL_CALL:
-                assert projector.wait(name, last.position, timeout=20)
+                assert projector.wait(name, last.position, PATIENCE_S)
         both = one.dump()
         for name in ROLL_CALL:
             one.projector.rebuild(name)
@@ -168,10 +170,10 @@ def test_of_two_projectors_one_leads_and_the_other_takes_over(tmp_path: Path) ->
         second.projector.start()
         first.projector.catch_up()
         # The one that does not lead tells what the other has written.
-        assert all(second.projector.wait(p.NAME, 1, 10) for p in BEHIND)
+        assert all(second.projector.wait(p.NAME, 1, PATIENCE_S) for p in BEHIND)
         first.views.resign()
         last = first.append(OTHER, submitted()).position
-        assert all(second.projector.wait(p.NAME, last, 20) for p in BEHIND)
+        assert all(second.projector.wait(p.NAME, last, PATIENCE_S) for p in BEHIND)
         assert second.views.leads()
         assert not first.projector.lead()
 
@@ -188,8 +190,8 @@ def test_poison_is_told_by_every_process(tmp_path: Path, monkeypatch: pytest.Mon
         found = second.views.standings()[Findings.NAME].error
         assert found is not None
         assert "position 1 (version 1 of" in found
-        assert not second.projector.wait(Findings.NAME, 1, 10)
-        assert second.projector.wait(Corrections.NAME, 1, 10)
+        assert not second.projector.wait(Findings.NAME, 1, PATIENCE_S)
+        assert second.projector.wait(Corrections.NAME, 1, PATIENCE_S)
         monkeypatch.undo()
         first.projector.rebuild(Findings.NAME)
         assert second.views.standings()[Findings.NAME].error is None
@@ -198,11 +200,11 @@ def test_poison_is_told_by_every_process(tmp_path: Path, monkeypatch: pytest.Mon
 def test_those_who_wait_for_a_view_take_no_threads(scene: Scene) -> None:
     async def crowd() -> tuple[list[bool], str]:
         waiting = [
-            asyncio.create_task(scene.projector.reached([Catalogue.NAME], 2, 20))
+            asyncio.create_task(scene.projector.reached([Catalogue.NAME], 2, PATIENCE_S))
             for _ in range(300)
         ]
         await asyncio.sleep(0)
-        free = await asyncio.wait_for(asyncio.to_thread(lambda: "a thread"), 10)
+        free = await asyncio.wait_for(asyncio.to_thread(lambda: "a thread"), PATIENCE_S)
         await asyncio.to_thread(scene.append, RECORD, submitted(), corrected())
         await asyncio.to_thread(scene.projector.catch_up)
         return await asyncio.gather(*waiting), free
@@ -210,6 +212,29 @@ def test_those_who_wait_for_a_view_take_no_threads(scene: Scene) -> None:
     reached, free = asyncio.run(crowd())
     assert all(reached)
     assert free == "a thread"
+
+
+def test_trouble_is_told_when_it_begins_and_when_it_ends_and_not_at_every_try(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = [ViewsUnavailable("gone") for _try in range(3)]
+    try_lead = scene.views.try_lead
+
+    def away_at_first() -> bool:
+        if troubles:
+            raise troubles.pop()
+        return try_lead()
+
+    monkeypatch.setattr(scene.views, "try_lead", away_at_first)
+    last = scene.append(RECORD, submitted()).position
+    with caplog.at_level(logging.WARNING, "ledger.worker"):
+        scene.projector.start()
+        assert scene.projector.wait(Catalogue.NAME, last, PATIENCE_S)
+        scene.projector.stop()
+    assert [record.getMessage() for record in caplog.records] == [
+        "The views wait: gone",
+        "The views go on.",
+    ]
 
 
 class Bare:

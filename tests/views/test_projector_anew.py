@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import given_projector
 from given_projector import ADOPT, BEHIND, Fragile, Scene, opened, tell
+from given_views import PATIENCE_S, eventually
 from ledger import worker
 from ledger.content import PublicField
 from ledger.store import Append
@@ -122,7 +123,7 @@ def test_readers_see_whole_views_while_the_log_grows_and_views_are_rebuilt(scene
     scene.projector.catch_up()
     scene.projector.start()
     catalogue = Catalogue(scene.views)
-    totals, done = [], threading.Event()
+    totals, done = list[int](), threading.Event()
 
     def read() -> None:
         while not done.is_set():
@@ -132,11 +133,12 @@ def test_readers_see_whole_views_while_the_log_grows_and_views_are_rebuilt(scene
 
     reader = threading.Thread(target=read)
     reader.start()
+    eventually(lambda: totals)
     for number in range(20, 40):
         last = scene.append(uuid(number), submitted(f"Title {number}"))
         if number % 5 == 0:
             scene.projector.rebuild("catalogue")
-    assert scene.projector.wait("catalogue", last.position, timeout=10)
+    assert scene.projector.wait("catalogue", last.position, PATIENCE_S)
     done.set()
     reader.join()
     assert totals == sorted(totals)

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 import given_postgres
 from given_histories import histories
 from given_service import settings_in
+from given_views import PATIENCE_S
 from ledger import actors, errors, past
 from ledger.codec import encode, topic_of
 from ledger.content import PublicField
@@ -74,7 +75,7 @@ class Place:
     def caught_up(self) -> None:
         head = self.service.store.head()
         names = [public_view.NAME, *BEHIND]
-        assert all(self.service.projector.wait(name, head, 30) for name in names)
+        assert all(self.service.projector.wait(name, head, PATIENCE_S) for name in names)
 
     def replay(self, **what: Any) -> Replayed:
         self.caught_up()
@@ -90,7 +91,7 @@ class Place:
                 server.execute(statement.format(name).replace("?", "%s").encode(), given)
             return
         file = self.log if document else self.views
-        with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
+        with contextlib.closing(sqlite3.connect(file, timeout=60)) as connection, connection:
             connection.execute(statement.format(table), given)
 
 
@@ -116,8 +117,9 @@ def opened(kind: str, folder: Path) -> Iterator[Place]:
         log, views = str(folder / "ledger.db"), str(folder / "ledger.db.views")
     else:
         database = given_postgres.fresh_database()
-        create(Settings(database_url=database.owner_url, data_dir=folder))
-        chosen = Settings(database_url=database.app_url, data_dir=folder)
+        patient: dict[str, Any] = {"data_dir": folder, "timeout_s": PATIENCE_S}
+        create(Settings(database_url=database.owner_url, **patient))
+        chosen = Settings(database_url=database.app_url, **patient)
         log = views = database.server.url(database.name, "postgres")
     with Service(chosen) as service:
         yield Place(service, log, views)
