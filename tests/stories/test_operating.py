@@ -121,7 +121,7 @@ class Shell:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=480,
+            timeout=1_800,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -139,8 +139,8 @@ class Shell:
             return [
                 f"{command.removesuffix(' &')} >said.{n} &",
                 'PIDS="$PIDS $!"',
-                *([wait] if shown else []),
-                f"cat said.{n}",
+                # The file is made by what runs beside, and may not be there yet.
+                *([wait, f"cat said.{n}"] if shown else []),
             ]
         if shown and shown[0].startswith("ledger: "):
             return [f"! {command} 2>&1"]
