@@ -56,7 +56,7 @@ def typed(folder: Path, commands: list[str], **settings: str) -> list[list[str]]
         env=env,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
