@@ -13,7 +13,16 @@ import pytest
 from pydantic import ConfigDict
 
 from given_clock import set_clock
-from given_service import RESULTS, SCRIPT, Api, api, digest_of, served, settings_in
+from given_service import (
+    ANSWER_S,
+    RESULTS,
+    SCRIPT,
+    Api,
+    api,
+    digest_of,
+    served,
+    settings_in,
+)
 from ledger import engine
 from ledger.commands import Submit
 from ledger.service import Service
@@ -224,7 +233,9 @@ def test_a_retry_survives_an_upgrade_that_adds_a_member(
         monkeypatch.setattr(appends, "ROUTES", routes)
         service = Service(settings_in(tmp_path))
         with served(service) as address:
-            again = httpx.post(f"{address}/v1/records", json=body, headers=headers, timeout=30)
+            again = httpx.post(
+                f"{address}/v1/records", json=body, headers=headers, timeout=ANSWER_S
+            )
         assert (again.status_code, again.text) == (201, first.text)
 
 
@@ -311,7 +322,10 @@ def test_bytes_that_the_log_names_can_be_attached_at_any_server(tmp_path: Path) 
         # A server with files of its own, which the bytes never reached.
         elsewhere = settings_in(tmp_path).model_copy(update={"data_dir": tmp_path / "elsewhere"})
         service = Service(elsewhere)
-        with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
+        with (
+            served(service) as address,
+            httpx.Client(base_url=address, timeout=ANSWER_S) as client,
+        ):
             there = Api(client, service)
             body = {"role": "other", "digest": digest_of(SCRIPT)}
             assert there.post(record, "artifacts", body).status_code == 201

@@ -23,6 +23,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from given_service import ANSWER_S
 from given_terminal import COMMAND, done, environment, ledger, refused, serving
 from ledger import __version__
 from ledger.cli import app
@@ -31,7 +32,8 @@ from projections import ROLL_CALL
 pytestmark = pytest.mark.slow
 
 PAGES = 1_000
-"""So many that none but a very slow tester can come too late to interrupt their import."""
+"""So many that their import takes seconds, and that what it says of them does not fit into a pipe:
+it cannot end before the tester has interrupted it."""
 INTERRUPTIBLE = (
     sys.executable,
     "-c",
@@ -64,7 +66,7 @@ def events(folder: Path) -> int:
 
 
 def topics(folder: Path) -> list[str]:
-    with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as log:
+    with contextlib.closing(sqlite3.connect(folder / "ledger.db", timeout=ANSWER_S)) as log:
         return [topic for (topic,) in log.execute("SELECT topic FROM events ORDER BY position")]
 
 
@@ -263,9 +265,10 @@ def test_ctrl_c_ends_an_import_with_130_and_keeps_whole_pages(empty: Path) -> No
     told = len(re.findall("imported as", out))
     came_in = topics(empty).count("page.imported:1")
     assert topics(empty).count("record.submitted:1") == came_in
-    # The page at hand is either in or not; whoever was told of a page can rely on it.
-    assert told <= came_in <= told + 1
-    assert came_in < PAGES
+    # Whoever was told of a page can rely on it.  The page at hand is either in or not, unless the
+    # tester was so slow that none was at hand any more: then the telling was interrupted.
+    assert told <= came_in
+    assert came_in <= told + 1 or came_in == PAGES
 
 
 # ------------------------------------------------------------ show and history
@@ -461,7 +464,7 @@ def test_a_gate_goes_live_once(empty: Path) -> None:
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_says_where_it_is_and_stops_in_order(empty: Path, by: signal.Signals) -> None:
     with serving(empty) as server:
-        assert httpx.get(f"{server.address}/healthz", timeout=30).status_code == 200
+        assert httpx.get(f"{server.address}/healthz", timeout=ANSWER_S).status_code == 200
         code, err = server.stop(by)
     assert (code, err) == (0, "")
 
@@ -479,11 +482,11 @@ def test_commands_work_beside_a_running_server(empty: Path) -> None:
         submitted = submit(server.address, key, "one")
         assert submitted.status_code == 201, submitted.text
         waiting = {"Ledger-Position": submitted.headers["Ledger-Position"]}
-        listed = httpx.get(f"{server.address}/v1/records", headers=waiting, timeout=30).json()
+        listed = httpx.get(f"{server.address}/v1/records", headers=waiting, timeout=ANSWER_S).json()
         assert listed["total"] == 6
         done(empty, "rebuild")
         done(empty, "policy", "adopt", "v2", "--for", "stated", "--reason", "One policy.")
-        view = httpx.get(f"{server.address}/v1/records/SRCH:B0E046B6", timeout=30).json()
+        view = httpx.get(f"{server.address}/v1/records/SRCH:B0E046B6", timeout=ANSWER_S).json()
         assert view["policy"]["version"] == "v2"
         done(empty, "keys", "revoke", "a", key.split("_")[1], "--reason", "lost")
         assert submit(server.address, key, "two").status_code == 401
@@ -495,7 +498,7 @@ def submit(address: str, key: str, name: str) -> httpx.Response:
         f"{address}/v1/records",
         json={"content": {"title": "A study", "publisher": "Example Research"}},
         headers={"Authorization": f"Bearer {key}", "Idempotency-Key": name},
-        timeout=30,
+        timeout=ANSWER_S,
     )
 
 

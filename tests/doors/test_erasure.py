@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from given_erasures import CONTENT, MARK, TEXTS, erase, marked, pointers, position_of
-from given_service import Api, api, served
+from given_service import ANSWER_S, Api, api, served
 from ledger.codec import decode
 from ledger.events import Event
 from ledger.service import Service
@@ -237,7 +237,7 @@ def test_a_record_is_read_and_folded_once_to_be_erased_from(
 
     with (
         served(Service(ledger.service.settings)) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
+        httpx.Client(base_url=address, timeout=ANSWER_S) as client,
     ):
         headers = ledger.headers(etag)
         monkeypatch.setattr("ledger.codec.decode", counted)
@@ -254,7 +254,7 @@ def test_another_process_forgets_what_was_erased(ledger: Api) -> None:
     position = position_of(ledger, record, 1)
     with (
         served(Service(ledger.service.settings)) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
+        httpx.Client(base_url=address, timeout=ANSWER_S) as client,
     ):
         other = Api.__new__(Api)
         other.client, other.service, other.key = client, ledger.service, ledger.key

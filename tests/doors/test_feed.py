@@ -18,10 +18,8 @@ import pytest
 
 import given_postgres
 import given_terminal
-from given_service import Api, founded, served, settings_in
-from ledger.cli.running import STOP_S_MAX
+from given_service import ANSWER_S, Api, founded, served, settings_in
 from ledger.service import Service, create
-from ledger.settings import Settings
 from ledger.store import Store
 from ledger.transparency import merkle
 from ledger.transparency.lines import event_line, leaf_of
@@ -34,7 +32,7 @@ def serving(*services: Service) -> Iterator[list[Api]]:
         found = []
         for service in services:
             address = stack.enter_context(served(service))
-            client = stack.enter_context(httpx.Client(base_url=address, timeout=30))
+            client = stack.enter_context(httpx.Client(base_url=address, timeout=ANSWER_S))
             found.append(Api(client, service))
         yield found
 
@@ -55,8 +53,8 @@ def twins(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Api]]
         create(settings)
     else:
         database = given_postgres.fresh_database()
-        create(Settings(database_url=database.owner_url, data_dir=tmp_path))
-        settings = Settings(database_url=database.app_url, data_dir=tmp_path)
+        create(settings_in(tmp_path, database_url=database.owner_url))
+        settings = settings_in(tmp_path, database_url=database.app_url)
     with serving(Service(settings), Service(settings)) as clients:
         yield clients
 
@@ -217,7 +215,7 @@ def test_no_event_is_missed_whichever_process_wrote_it(twins: list[Api]) -> None
             assert client.submit().status_code == 201
 
     with (
-        httpx.Client(base_url=one.client.base_url, timeout=30) as reader,
+        httpx.Client(base_url=one.client.base_url, timeout=ANSWER_S) as reader,
         ThreadPoolExecutor(3) as pool,
     ):
         following = pool.submit(streamed, reader, wanted)
@@ -295,13 +293,15 @@ def test_a_server_that_stops_ends_its_streams(tmp_path: Path) -> None:
     create(settings)
     with (
         given_terminal.serving(tmp_path) as server,
-        httpx.Client(base_url=server.address, timeout=30) as client,
+        httpx.Client(base_url=server.address, timeout=ANSWER_S) as client,
         client.stream("GET", "/v1/events", headers={"Accept": "text/event-stream"}) as answer,
     ):
         lines = answer.iter_lines()
         assert next(lines).startswith("retry: ")
         assert next(line for line in lines if line.startswith("data: "))
         server.process.send_signal(signal.SIGTERM)
-        # The stream is ended as a whole answer is, and nobody waits for the limit on stopping.
+        # The stream is ended as a whole answer is, and nobody waits for the limit on stopping: who
+        # reaches it says so.
         assert [line for line in lines if line.startswith("id: ")] == ["id: 2", "id: 3", "id: 4"]
-        assert server.process.wait(STOP_S_MAX) == 0
+        _out, err = server.process.communicate(timeout=ANSWER_S)
+        assert (server.process.returncode, err) == (0, "")

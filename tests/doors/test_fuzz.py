@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from given_service import Api, api, settings_in
+from given_service import ANSWER_S, Api, api, settings_in
 from ledger.service import Service
 from ledger.web import create_app
 
@@ -77,7 +77,8 @@ def test_nothing_that_can_be_sent_makes_the_ledger_fail(
             case.path_parameters["address"] = RECORD
             if "If-Match" in headers:
                 headers["If-Match"] = ledger.etag(RECORD)
-        response = case.call(base_url=str(ledger.client.base_url), headers=headers)
+        base = str(ledger.client.base_url)
+        response = case.call(base_url=base, headers=headers, timeout=ANSWER_S)
         case.validate_response(response, checks=CHECKS)
         assert "Traceback" not in response.text
 
