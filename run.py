@@ -36,14 +36,14 @@ DEMO = ROOT / ".demo"
 LOCKS = ROOT / "requirements"
 STAMP = "installed.json"
 PYTHON_MIN = (3, 11)
-STARTUP_S_MAX = 60
+STARTUP_S_MAX = 300
 CORES_MAX = 4
 """Of how many cores tests make use: each has servers of its own, which want memory."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_PACKAGES = ("chromium", "fonts-dejavu-core")
 BROWSER_FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-BROWSER_START_S_MAX = 60
+BROWSER_START_S_MAX = 180
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 
 WHEEL_TOPS = {"ledger", "projections"}
@@ -367,7 +367,7 @@ def data_files() -> set[str]:
         path.relative_to(top.parent).as_posix()
         for top in (ROOT / "src" / "ledger", ROOT / "projections")
         for path in top.rglob("*")
-        if path.is_file() and path.suffix not in NOT_DATA
+        if path.is_file() and path.suffix not in NOT_DATA and "__pycache__" not in path.parts
     }
 
 
