@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from given_views import Place, place
+from given_views import Place, eventually, place
 from ledger.content import PublicField
 from ledger.vocabulary import Gate, Nature, Outcome, Status
 from projections import ROLL_CALL, public_view
@@ -158,11 +158,11 @@ class TestEveryProjection:
 
         reader = threading.Thread(target=read)
         reader.start()
+        eventually(lambda: seen)
         for _again in range(15):
             views.rebuild(projection, log.all(), Checkpoint(len(log.logged), 1))
         done.set()
         reader.join()
-        assert seen
         assert all(found == before for found in seen)
 
     def test_is_not_swapped_for_an_older_one(self, views: Views, projection: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from given_views import empty_database
+from given_views import PATIENCE_S, empty_database
 from projections.catalogue import Catalogue, Query
 from projections.folded import Folded
 from projections.opening import open_views
@@ -103,7 +103,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Views, View
     path: Path = tmp_path_factory.mktemp("words") / "views"
     with (
         open_views(path, [Catalogue]) as sqlite,
-        open_views(empty_database().app_url, [Catalogue]) as postgres,
+        open_views(empty_database().app_url, [Catalogue], PATIENCE_S) as postgres,
     ):
         yield sqlite, postgres
 
