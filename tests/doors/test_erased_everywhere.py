@@ -21,14 +21,13 @@ import given_postgres
 from given_contracts import documents, fits
 from given_erasures import MARK, erase, every_text, marked, pointers
 from given_records import import_samples
-from given_service import WAIT_S, Api, api, founded, served
+from given_service import ANSWER_S, Api, api, founded, served, settings_in
 from given_views import eventually
 from ledger.service import Service, create
-from ledger.settings import Settings
 from ledger.transparency.merkle import verify_inclusion
 from ledger.web import urls
 
-RECEIPT = {"Accept": "application/json", "Prefer": "wait=30"}
+RECEIPT = {"Accept": "application/json"}
 
 
 @pytest.fixture
@@ -44,11 +43,10 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Api
         service, dump = founded(tmp_path), partial(in_files, tmp_path)
     else:
         database = given_postgres.fresh_database()
-        create(Settings(database_url=database.owner_url, data_dir=tmp_path))
-        settings = Settings(database_url=database.app_url, data_dir=tmp_path, wait_s=WAIT_S)
-        service = Service(settings)
+        create(settings_in(tmp_path, database_url=database.owner_url))
+        service = Service(settings_in(tmp_path, database_url=database.app_url))
         dump = partial(in_tables, database.server.url(database.name))
-    with served(service) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with served(service) as address, httpx.Client(base_url=address, timeout=ANSWER_S) as client:
         yield Api(client, service), dump
 
 
@@ -93,6 +91,7 @@ def everywhere(ledger: Api, record: str, position: int) -> Iterator[tuple[str, s
     addresses += [f"/records/{id_}", f"/records/{id_}/corrections", f"/records/{id_}?version=1"]
     addresses += ["/", f"/?q={record}", "/corrections", "/findings"]
     if ledger.client.get("/log/vkey").status_code == HTTPStatus.OK:
+        ledger.covered(position)
         addresses += [f"/v1/events/{n}/receipt" for n in range(1, position + 1)]
         addresses += ["/log/checkpoint"]
     for address in addresses:
@@ -199,6 +198,7 @@ def test_no_proof_notices(ledger: Api) -> None:
 
 def receipt(ledger: Api, position: int) -> dict[str, Any]:
     address = f"/v1/events/{position}/receipt"
+    ledger.covered(position)
     answer = ledger.client.get(address, headers=RECEIPT)
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
