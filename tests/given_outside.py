@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,7 +49,7 @@ def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 
@@ -62,7 +63,8 @@ def go_verifier() -> Path:
     if built.exists():
         return built
     (goroot,) = OUTSIDE.glob("lib/python*/site-packages/go")
-    folder = OUTSIDE / "go" / f"build-{os.getpid()}"
+    built.parent.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="build-", dir=built.parent))
     vendored = goroot / "src" / "cmd" / "vendor" / "golang.org" / "x" / "mod" / "sumdb"
     for package in ("note", "tlog"):
         shutil.copytree(vendored / package, folder / "mod" / "sumdb" / package)
