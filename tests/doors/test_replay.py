@@ -58,7 +58,7 @@ def test_a_changed_document_is_named_and_the_command_ends_with_one(filled: Path)
 
 def test_a_view_that_is_behind_is_not_taken_for_right(tmp_path: Path) -> None:
     done(tmp_path, "init")
-    done(tmp_path, "import", "samples", LEDGER_PROJECTOR="apart")
+    done(tmp_path, "import", "samples", LEDGER_PROJECTOR="apart", LEDGER_WAIT_S="0.1")
     ended = ledger(tmp_path, "replay", LEDGER_WAIT_S="0.1")
     assert ended.returncode == 1
     assert "Not compared with catalogue: it is at position 0." in ended.stdout
@@ -68,7 +68,8 @@ def test_a_view_that_is_behind_is_not_taken_for_right(tmp_path: Path) -> None:
 
 def test_before_the_policies_in_force_nothing_is_compared_and_it_says_so(tmp_path: Path) -> None:
     done(tmp_path, "init")
-    assert done(tmp_path, "replay", "--to", "1").splitlines()[-1] == "Nothing was compared."
+    said = done(tmp_path, "replay", "--to", "1", LEDGER_WAIT_S="0.1")
+    assert said.splitlines()[-1] == "Nothing was compared."
 
 
 def test_another_policy_is_told_and_not_adopted(filled: Path) -> None:
