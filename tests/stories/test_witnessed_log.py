@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from given_service import founded
 from given_terminal import done, listening, refused
+from ledger.transparency import opening
 from ledger.transparency.key_file import KeyFile
 from ledger.transparency.notes import VerifierKey, open_checkpoint, parse_note
+from ledger.transparency.policy import Policy
+from ledger.transparency.witnessing import Witnesses
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +86,24 @@ def test_a_witness_cosigns_what_is_published(place: Place) -> None:
         assert place.step("required", address) == (7, ["w.example/1"])
 
 
-def test_a_witness_that_says_nothing_is_waited_for_as_long_as_was_set(place: Place) -> None:
+def test_witnesses_have_the_time_that_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def timed(policy: Policy, timeout_s: float) -> Witnesses:
+        given.append(timeout_s)
+        return Witnesses(policy, timeout_s)
+
+    monkeypatch.setattr(opening, "Witnesses", timed)
+    file = tmp_path / "witnesses"
+    file.write_text("quorum none\n")
+    required = {"witness_policy": "required", "witness_file": file, "witness_timeout_s": 7.5}
+    with founded(tmp_path, **required):
+        assert set(given) == {7.5}
+
+
+def test_a_witness_that_says_nothing_is_late(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"http://127.0.0.1:{mute.getsockname()[1]}"
         settings = place.settings("required", address) | {"LEDGER_WITNESS_TIMEOUT_S": "0.1"}
