@@ -19,6 +19,7 @@ from eventsourcing.persistence import StoredEvent
 
 import given_postgres
 import view_facts
+from given_patience import PATIENCE_S
 from ledger import actors, codec, governance, moving
 from ledger.archive.exporting import Report
 from ledger.archive.names import reserved, telling
@@ -35,8 +36,6 @@ from ledger.vocabulary import Scope
 from projections import public_view
 from view_facts import Fact, corrected, submitted
 
-PATIENCE_S = 60
-"""How long a database is waited for, in seconds; only a busy machine takes so long."""
 BEGAN = datetime(2026, 7, 20, 9, 0, tzinfo=UTC)
 TABLES = {
     "reservations": "kind, value, owner",

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from given_patience import PATIENCE_S
 from ledger.service import Service, create
 from ledger.settings import Settings
 from ledger.vocabulary import Scope
@@ -24,12 +25,6 @@ from ledger.web import create_app, urls
 SCRIPT = b"print(40 + 2)\n"
 RESULTS = b'{"answer": 42}\n'
 
-
-WAIT_S = 60.0
-"""How long reads wait for a view, so that none is behind for a reader only because the machine is
-busy; in seconds."""
-TIMEOUT_S = 60.0
-"""How long a database may take to answer, for the same reason; in seconds."""
 ANSWER_S = 180.0
 """How long a client waits for an answer: longer than the ledger does, in seconds."""
 
@@ -39,8 +34,8 @@ def settings_in(folder: Path, **changes: Any) -> Settings:
     given: dict[str, Any] = {
         "database_url": f"sqlite:///{folder / 'ledger.db'}",
         "data_dir": folder / "data",
-        "wait_s": WAIT_S,
-        "timeout_s": TIMEOUT_S,
+        "wait_s": PATIENCE_S,
+        "timeout_s": PATIENCE_S,
     }
     return Settings(**given | changes)
 

@@ -11,13 +11,10 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 import given_postgres
+from given_patience import PATIENCE_S
 from ledger.store import Append, Store
 from ledger.store import postgres as postgres_store
 from ledger.store import sqlite as sqlite_store
-
-PATIENCE_S = 60
-"""How long a store waits where its patience is not the matter: longer than a machine stands still.
-"""
 
 
 class Adapter(Protocol):

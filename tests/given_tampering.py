@@ -16,8 +16,9 @@ import httpx
 import psycopg
 
 import given_postgres
+from given_patience import PATIENCE_S
 from given_records import stock, submitted, told_of
-from given_service import Api, served
+from given_service import ANSWER_S, Api, served
 from given_terminal import done
 from ledger.service import Service, create
 from ledger.settings import Settings
@@ -29,8 +30,6 @@ from ledger.vocabulary import PolicyVersion, Scope
 SUBMITTED = 270
 """Enough records for a full tile and some behind it."""
 ORIGIN = "ledger.example.org/log"
-PATIENCE_S = 60
-"""How long views and databases are waited for, in seconds; only a busy machine takes so long."""
 WITNESS = "witness.example.org/w1+6d7ef907+BIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU"
 """A witness that has cosigned nothing."""
 
@@ -148,7 +147,7 @@ class Ledger:
     def api(self) -> Iterator[Api]:
         """Serve it for a while; when the block ends, all is published and the views are there."""
         service = Service(self.settings())
-        with served(service) as address, httpx.Client(base_url=address, timeout=120) as client:
+        with served(service) as address, httpx.Client(base_url=address, timeout=ANSWER_S) as client:
             yield Api(client, service)
             position = asyncio.run(service.store.position())
             assert asyncio.run(service.caught_up(position))

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from given_patience import PATIENCE_S
+
 COMMAND = (sys.executable, "-m", "ledger")
 START_S_MAX = 240
 
@@ -24,10 +26,9 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     own = {
         "LEDGER_DATABASE_URL": f"sqlite:///{folder / 'ledger.db'}",
         "LEDGER_DATA_DIR": str(folder / "data"),
-        "LEDGER_WAIT_S": "60",
-        # Long enough for a machine that stands still for a while.
-        "LEDGER_TIMEOUT_S": "60",
-        "LEDGER_WITNESS_TIMEOUT_S": "60",
+        "LEDGER_WAIT_S": str(PATIENCE_S),
+        "LEDGER_TIMEOUT_S": str(PATIENCE_S),
+        "LEDGER_WITNESS_TIMEOUT_S": str(PATIENCE_S),
     }
     return kept | {"COLUMNS": "120", "NO_COLOR": "1"} | own | settings
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 import given_postgres
+from given_patience import PATIENCE_S
 from projections.catalogue import Catalogue
 from projections.opening import open_views
 from projections.table import Checkpoint
@@ -21,8 +22,6 @@ from view_facts import HandLog, live, submitted, uuid
 
 T = TypeVar("T")
 DATABASES = ("sqlite", "postgresql")
-PATIENCE_S = 120
-"""How long anything is waited for, in seconds; only a busy machine takes so long."""
 
 
 @functools.cache

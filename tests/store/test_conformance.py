@@ -9,7 +9,7 @@ from uuid import uuid4
 import eventsourcing.tests.persistence as engine
 
 import given_postgres
-from given_stores import PATIENCE_S
+from given_patience import PATIENCE_S
 from ledger.store import postgres, sqlite
 from ledger.store.postgres import PostgresStore
 from ledger.store.sqlite import SQLiteStore

@@ -19,8 +19,9 @@ import psycopg
 import pytest
 
 import given_postgres
+from given_patience import PATIENCE_S
 from given_postgres import Database, Server
-from given_stores import PATIENCE_S, one, positions
+from given_stores import one, positions
 from ledger import errors
 from ledger.store import Append, IdempotencyKey, Receipt, adapters, postgres
 from ledger.store.postgres import PostgresStore

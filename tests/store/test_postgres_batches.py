@@ -13,8 +13,9 @@ import psycopg
 import pytest
 
 import given_postgres
+from given_patience import PATIENCE_S
 from given_postgres import Database
-from given_stores import PATIENCE_S, event, one, positions
+from given_stores import event, one, positions
 from ledger import errors
 from ledger.store import (
     Append,

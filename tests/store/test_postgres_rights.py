@@ -9,8 +9,9 @@ import pytest
 from psycopg import sql
 
 import given_postgres
+from given_patience import PATIENCE_S
 from given_postgres import Database
-from given_stores import PATIENCE_S, one, positions
+from given_stores import one, positions
 from ledger import errors
 from ledger.store import adapters, postgres
 from ledger.store.migrations import steps

@@ -10,8 +10,9 @@ import time
 import pytest
 
 import given_postgres
+from given_patience import PATIENCE_S
 from given_postgres import Database
-from given_stores import PATIENCE_S, one
+from given_stores import one
 from ledger import errors
 from ledger.store import adapters, postgres
 from ledger.store.postgres import PostgresStore

@@ -15,7 +15,8 @@ import pytest
 
 import given_postgres
 import given_stores
-from given_stores import PATIENCE_S, Place, one
+from given_patience import PATIENCE_S
+from given_stores import Place, one
 from ledger import errors
 from ledger.store import Artifact, LogRow, Reservation, adapters
 from ledger.store.restoring import NotALog, Restored

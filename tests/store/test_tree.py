@@ -12,8 +12,9 @@ import pytest
 
 import given_postgres
 import given_stores
+from given_patience import PATIENCE_S
 from given_postgres import Database
-from given_stores import PATIENCE_S, Place, event, one
+from given_stores import Place, event, one
 from ledger.store import Append, Store
 from ledger.store import postgres as postgres_store
 from ledger.store import sqlite as sqlite_store

@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, given, settings
 from typer.testing import CliRunner
 
 from given_archive import (
-    PATIENCE_S,
     Place,
     bring_key,
     equal,
@@ -33,6 +32,7 @@ from given_archive import (
     written,
 )
 from given_histories import histories
+from given_patience import PATIENCE_S
 from given_projector import opened
 from given_records import stock, told_of
 from given_service import Api, api

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from given_archive import (
-    PATIENCE_S,
     Place,
     equal,
     exported,
@@ -25,6 +24,7 @@ from given_archive import (
     views,
     written,
 )
+from given_patience import PATIENCE_S
 from ledger import errors
 from ledger.archive import form
 from ledger.archive.reading import Archive

@@ -11,8 +11,8 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 import given_projector
+from given_patience import PATIENCE_S
 from given_projector import ADOPT, BEHIND, Fragile, Scene, opened, tell
-from given_views import PATIENCE_S
 from ledger.in_force import InForce
 from ledger.store import Append
 from ledger.worker.history import History

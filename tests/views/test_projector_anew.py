@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import given_projector
+from given_patience import PATIENCE_S
 from given_projector import ADOPT, BEHIND, Fragile, Scene, opened, tell
-from given_views import PATIENCE_S, eventually
+from given_views import eventually
 from ledger import worker
 from ledger.content import PublicField
 from ledger.store import Append

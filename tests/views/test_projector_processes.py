@@ -20,8 +20,9 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 import given_postgres
+from given_patience import PATIENCE_S
 from given_terminal import COMMAND, done, environment
-from given_views import PATIENCE_S, eventually
+from given_views import eventually
 from ledger import codec, errors
 from ledger.service import VIEWS_SUFFIX
 from ledger.store import Append, Store, adapters

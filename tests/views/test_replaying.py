@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 
 import given_postgres
 from given_histories import histories
+from given_patience import PATIENCE_S
 from given_service import settings_in
-from given_views import PATIENCE_S
 from ledger import actors, errors, past
 from ledger.codec import encode, topic_of
 from ledger.content import PublicField

@@ -12,7 +12,8 @@ from typing import IO
 
 import pytest
 
-from given_views import PATIENCE_S, Place, eventually, fill, place, shelf
+from given_patience import PATIENCE_S
+from given_views import Place, eventually, fill, place, shelf
 from projections import ROLL_CALL, public_view
 from projections import table as tables
 from projections.catalogue import Catalogue, Query

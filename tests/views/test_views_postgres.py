@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 import given_postgres
-from given_views import PATIENCE_S, cut, drop_tables, empty_database, eventually, fill, shelf
+from given_patience import PATIENCE_S
+from given_views import cut, drop_tables, empty_database, eventually, fill, shelf
 from projections.catalogue import Catalogue, Query
 from projections.opening import open_views
 from projections.table import Checkpoint

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from given_views import PATIENCE_S, empty_database
+from given_patience import PATIENCE_S
+from given_views import empty_database
 from projections.catalogue import Catalogue, Query
 from projections.folded import Folded
 from projections.opening import open_views
